@@ -1,1 +1,30 @@
 //! The web: API, admin pages, health and metrics.
+//!
+//! `axum` and status codes stop here. Handlers extract, call a [`crate::actors::Desk`], and shape the reply.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::access::{Sessions, Tokens};
+use crate::actors::Tenants;
+use crate::config::Config;
+use crate::ledger::Ledger;
+
+/// What handlers hold; cheap to clone.
+#[derive(Clone)]
+pub struct HttpState {
+    /// Settings.
+    pub config: Arc<Config>,
+    /// The directory of tenants.
+    pub tenants: Tenants,
+    /// Tokens.
+    pub tokens: Tokens,
+    /// The operator's sessions.
+    pub sessions: Sessions,
+    /// Audit, recent jobs.
+    pub ledger: Ledger,
+    /// Renders `/metrics`.
+    pub metrics: metrics_exporter_prometheus::PrometheusHandle,
+    /// True from SIGTERM on: `/readyz` fails so that no new work is sent here.
+    pub draining: Arc<AtomicBool>,
+}
