@@ -14,9 +14,12 @@
 pub mod access;
 pub mod actors;
 pub mod answer;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod embed;
+pub mod engine;
 pub mod http;
 pub mod index;
 pub mod ingest;
