@@ -7,7 +7,7 @@
 //! engine/            build: documents → generation; ask: question → answer. Where those below meet.
 //! access/            tokens, sessions, callers
 //! ingest/ embed/ index/ answer/ store/ ledger/         siblings that do not know each other
-//! config/ telemetry.rs domain/        ── bottom ──
+//! config/ telemetry.rs provider/ domain/        ── bottom ──
 //! ```
 //! Calls go down, never up or sideways.
 
@@ -24,5 +24,6 @@ pub mod http;
 pub mod index;
 pub mod ingest;
 pub mod ledger;
+pub mod provider;
 pub mod store;
 pub mod telemetry;
