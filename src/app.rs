@@ -76,7 +76,7 @@ impl App {
         let extractor = Extractor::new(&config.ingest, worker);
         let answerers = Answerers::open(&config)?;
         let config = Arc::new(config);
-        let engine = Engine::new(Arc::clone(&config), embedders, answerers, extractor);
+        let engine = Engine::new(embedders, answerers, extractor);
         let store = DocumentStore::new(&config.documents_dir());
         let parts = Parts {
             config: Arc::clone(&config),

@@ -1,7 +1,6 @@
 //! `carrel eval`: retrieval scores on a data set with judgements.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
@@ -50,7 +49,7 @@ pub(super) async fn run(config: &Config, args: &EvalArgs, print: Printer) -> Res
     let embedders = Embedders::open(config).map_err(anyhow::Error::from)?;
     let answerers = Answerers::open(config).map_err(anyhow::Error::from)?;
     let extractor = Extractor::new(&config.ingest, std::env::current_exe()?);
-    let engine = Engine::new(Arc::new(config.clone()), embedders, answerers, extractor);
+    let engine = Engine::new(embedders, answerers, extractor);
     let bar = ProgressBar::new(0);
     let progress = |done, all| {
         bar.set_length(all as u64);

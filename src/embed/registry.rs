@@ -77,6 +77,18 @@ impl Embedders {
         Ok(made)
     }
 
+    /// The embedder that made vectors under this [`Embedder::id`], whatever the tenant's settings say by now.
+    ///
+    /// # Errors
+    /// [`EmbedError::Unavailable`] when it is another built-in model's, or `carrel.toml` has no such provider.
+    pub fn by_id(&self, id: &str) -> Result<Arc<dyn Embedder>, EmbedError> {
+        if id == self.builtin.id() {
+            return Ok(self.builtin.clone());
+        }
+        let named = ModelRef::try_from(id.to_owned()).map(EmbedderRef::Remote);
+        self.get(&named.map_err(|reason| EmbedError::Unavailable { provider: id.to_owned(), reason })?)
+    }
+
     /// The vector of a question, of unit length: from the cache, else embedded ahead of all passages.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ impl Engine {
         let (draft, answered_by) = written.unwrap_or_else(|| (Draft::default(), "extractive".to_owned()));
         let checked = cite::check(snapshot, &hits, &draft)?;
         clock.note(QueryStage::Generate, begun.elapsed());
-        telemetry::citations_dropped(checked.dropped);
+        telemetry::citations_dropped(checked.dropped as u64);
         metrics.llm_tokens(draft.usage.prompt_tokens, draft.usage.completion_tokens);
         let outcome = if checked.text.trim().is_empty() { Outcome::NoEvidence } else { Outcome::Answered };
         metrics.query(match outcome {

@@ -18,7 +18,7 @@ pub use prepare::{PrepareError, Prepared};
 pub use search::SearchError;
 
 use crate::answer::Answerers;
-use crate::config::{Config, EmbedderRef, TenantSettings};
+use crate::config::TenantSettings;
 use crate::embed::{EmbedError, Embedder, Embedders, Purpose};
 use crate::index::{ANALYSER_VERSION, IndexSpec};
 use crate::ingest::{CHUNKER_VERSION, Extractor, PARSER_VERSION};
@@ -26,17 +26,16 @@ use crate::ingest::{CHUNKER_VERSION, Extractor, PARSER_VERSION};
 /// The parts every tenant shares; cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    config: Arc<Config>,
-    embedders: Embedders,
-    answerers: Answerers,
+    embedders: Arc<Embedders>,
+    answerers: Arc<Answerers>,
     extractor: Extractor,
 }
 
 impl Engine {
     /// Joins the parts.
     #[must_use]
-    pub fn new(config: Arc<Config>, embedders: Embedders, answerers: Answerers, extractor: Extractor) -> Self {
-        Self { config, embedders, answerers, extractor }
+    pub fn new(embedders: Embedders, answerers: Answerers, extractor: Extractor) -> Self {
+        Self { embedders: Arc::new(embedders), answerers: Arc::new(answerers), extractor }
     }
 
     /// The embedder that made a generation's vectors, by the id its spec names.
@@ -44,13 +43,7 @@ impl Engine {
     /// # Errors
     /// When its provider is no longer in `carrel.toml`.
     pub fn embedder_of(&self, spec: &IndexSpec) -> Result<Arc<dyn Embedder>, EmbedError> {
-        let named = if spec.embedder.starts_with("builtin") {
-            Ok(EmbedderRef::Builtin)
-        } else {
-            EmbedderRef::try_from(spec.embedder.clone())
-        };
-        let unknown = |reason| EmbedError::Unavailable { provider: spec.embedder.clone(), reason };
-        self.embedders.get(&named.map_err(unknown)?)
+        self.embedders.by_id(&spec.embedder)
     }
 
     /// What a generation built now under `settings` would be made with. Asks the provider for one vector where its

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use carrel::access::{Operator, Permission, TokenRequest};
@@ -9,7 +10,7 @@ use carrel::actors::{Desk, Faults};
 use carrel::app::{App, Twins};
 use carrel::config::Config;
 use carrel::domain::TenantId;
-use carrel::embed::Embedders;
+use carrel::embed::{Embedders, HashEmbedder};
 use carrel::http::HttpState;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -72,7 +73,8 @@ impl Root {
         config.http.drain = Duration::from_millis(500);
         tweak(&mut config);
         std::fs::create_dir_all(config.tenants_dir()).unwrap();
-        let twins = Twins { embedders: Some(Embedders::hashed(64)), faults, worker: Some(worker()) };
+        let embedders = Some(hashed(&config));
+        let twins = Twins { embedders, faults, worker: Some(worker()) };
         let listener = TcpListener::bind(config.http.bind).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let app = App::build_with(config, twins).await.unwrap();
@@ -83,6 +85,11 @@ impl Root {
         state.tenants.settled(PATIENCE).await;
         TestApp { state, addr, http, stop, server, root: self }
     }
+}
+
+/// Embedders whose built-in one is a deterministic twin.
+pub fn hashed(config: &Config) -> Embedders {
+    Embedders::with(config, Arc::new(HashEmbedder::new(64))).unwrap()
 }
 
 /// The binary whose `extract-worker` reads documents.
