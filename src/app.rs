@@ -27,6 +27,9 @@ use crate::telemetry;
 /// How long the sealing of indexes may take at the end.
 const CLOSING: Duration = Duration::from_secs(5);
 
+/// How often jobs are counted for the metrics.
+const JOBS_COUNTED: Duration = Duration::from_secs(10);
+
 /// A whole Carrel, not yet listening.
 pub struct App {
     state: HttpState,
@@ -122,6 +125,20 @@ impl App {
         }
         drop(self.lock);
         Ok(())
+    }
+}
+
+/// Tells the metrics how many jobs there are in each state, until `stop`.
+async fn count_jobs(ledger: Ledger, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(JOBS_COUNTED);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => match ledger.job_counts().await {
+                Ok(counts) => telemetry::jobs(&counts),
+                Err(error) => tracing::warn!(error = %error, "the jobs could not be counted"),
+            },
+        }
     }
 }
 
