@@ -116,10 +116,9 @@ impl App {
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
         let address = listener.local_addr()?;
         self.lock.note(address)?;
-        let upkeep =
-            tokio::spawn(telemetry::upkeep(self.state.metrics.clone(), self.state.ledger.clone(), stop.clone()));
+        tokio::spawn(telemetry::upkeep(self.state.metrics.clone(), stop.clone()));
+        tokio::spawn(count_jobs(self.state.ledger.clone(), stop.clone()));
         http::serve(listener, self.state.clone(), stop).await?;
-        upkeep.abort();
         if tokio::time::timeout(CLOSING, self.state.tenants.close()).await.is_err() {
             tracing::warn!("sealing the indexes took too long, the next start takes longer");
         }
