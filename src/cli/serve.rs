@@ -39,7 +39,7 @@ struct Ready {
 }
 
 pub(super) async fn run(mut config: Config, args: ServeArgs, print: Printer) -> Result<(), Failure> {
-    telemetry::init_logs(&config.log);
+    telemetry::init_logs(&config.log).map_err(|error| Failure::Usage(error.to_string()))?;
     if let Some(bind) = args.bind {
         config.http.bind = bind;
     }
