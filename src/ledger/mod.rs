@@ -176,6 +176,13 @@ impl Ledger {
         Ok(())
     }
 
+    /// From here on every write fails, as on a disk that is full or was pulled.
+    #[cfg(test)]
+    pub(crate) async fn refuse_writes(&self) {
+        let refuse = |db: &rusqlite::Connection| db.pragma_update(None, "query_only", true);
+        self.writer.write(refuse).await.expect("a setting is no write");
+    }
+
     async fn forget_rows(&self, table: &str, tenant: &TenantId) -> Result<()> {
         let some = format!("SELECT rowid FROM {table} WHERE tenant = ?1 LIMIT {ROWS_AT_ONCE}");
         let sql = format!("DELETE FROM {table} WHERE rowid IN ({some})");

@@ -520,6 +520,18 @@ async fn a_new_password_ends_every_session_and_link() {
 }
 
 #[tokio::test]
+async fn a_session_under_a_password_that_was_changed_is_not_opened() {
+    let fixture = Fixture::new();
+    let at = Timestamp::from_millis;
+    let session = SessionRecord { secret_hash: "hash".into(), created_at: at(10), seen_at: at(10) };
+    fixture.ledger.set_password_hash("new".into()).await.unwrap();
+    assert!(!fixture.ledger.save_session_under(session.clone(), "old".into()).await.unwrap());
+    assert_eq!(fixture.ledger.session("hash").await.unwrap(), None);
+    assert!(fixture.ledger.save_session_under(session.clone(), "new".into()).await.unwrap());
+    assert_eq!(fixture.ledger.session("hash").await.unwrap(), Some(session));
+}
+
+#[tokio::test]
 async fn old_sessions_are_cleared_away() {
     let fixture = Fixture::new();
     let at = Timestamp::from_millis;
@@ -527,7 +539,7 @@ async fn old_sessions_are_cleared_away() {
         let session = SessionRecord { secret_hash: hash.into(), created_at: at(1), seen_at: at(seen_at) };
         fixture.ledger.save_session(session).await.unwrap();
     }
-    fixture.ledger.end_sessions_before(at(20)).await.unwrap();
+    fixture.ledger.end_sessions_idle_for(std::time::Duration::from_millis(20), at(39)).await.unwrap();
     assert_eq!(fixture.ledger.session("old").await.unwrap(), None);
     assert!(fixture.ledger.session("new").await.unwrap().is_some());
 }
