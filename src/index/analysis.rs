@@ -108,9 +108,7 @@ impl Cutter {
             if !self.word.is_empty() && carries_meaning(c) {
                 self.letter(c);
             }
-        } else if c.is_alphanumeric() {
-            self.letter(c);
-        } else if within_number(c, self.word.chars().next_back(), next) {
+        } else if c.is_alphanumeric() || within_number(c, self.word.chars().next_back(), next) {
             self.letter(c);
         } else {
             self.end_word(is_apostrophe(c));

@@ -100,7 +100,7 @@ pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    folder.parent().map_or(Ok(()), |above| sync_folder(above))
+    folder.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Removes a file or folder; one that is not there is fine.

@@ -16,11 +16,11 @@ const K: f64 = 60.0;
 pub fn fuse(lists: &[(f32, &[Ranked])], depth: usize) -> Vec<Ranked> {
     let mut shares: HashMap<u64, Vec<f64>> = HashMap::new();
     for (list, &(weight, hits)) in lists.iter().enumerate().filter(|(_, (weight, _))| *weight > 0.0) {
-        for (place, hit) in hits.iter().enumerate() {
+        for (rank, hit) in (1u32..).zip(hits) {
             let of_key = shares.entry(hit.key).or_default();
             of_key.resize(lists.len(), 0.0);
             if of_key[list] == 0.0 {
-                of_key[list] = f64::from(weight) / (K + 1.0 + place as f64);
+                of_key[list] = f64::from(weight) / (K + f64::from(rank));
             }
         }
     }

@@ -85,7 +85,7 @@ impl Generations {
             Some(Current { serving: Some(number), .. }) => self.open(number).map(Some),
             Some(_) => Ok(None),
             None if self.numbers()?.is_empty() => Ok(None),
-            None => Err(self.bad_current("it is missing")),
+            None => Err(bad_current("it is missing")),
         }
     }
 
@@ -225,10 +225,6 @@ impl Generations {
         Home { number, folder: self.index().join(number.to_string()) }
     }
 
-    fn bad_current(&self, reason: &str) -> IndexError {
-        IndexError::Damaged { generation: 0, file: CURRENT.into(), reason: reason.into() }
-    }
-
     /// Numbers of the folders there are, those moved aside too.
     fn numbers(&self) -> Result<Vec<u64>, IndexError> {
         let names = files::names(&self.index()).map_err(IndexError::io("list"))?;
@@ -242,8 +238,8 @@ impl Generations {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(IndexError::io("read"))?,
         };
-        let json = files::unseal(&content).map_err(|reason| self.bad_current(reason))?;
-        serde_json::from_str(json).map(Some).map_err(|_| self.bad_current("it names no generations"))
+        let json = files::unseal(&content).map_err(|reason| bad_current(reason))?;
+        serde_json::from_str(json).map(Some).map_err(|_| bad_current("it names no generations"))
     }
 
     /// What `current` says, or the start of a new one that gives no number again.
@@ -264,6 +260,10 @@ impl Generations {
         };
         write().map_err(IndexError::io("name the generations of"))
     }
+}
+
+fn bad_current(reason: &str) -> IndexError {
+    IndexError::Damaged { generation: 0, file: CURRENT.into(), reason: reason.into() }
 }
 
 fn is_damaged(name: &str) -> bool {

@@ -26,11 +26,12 @@ pub(super) fn of_document(text: &str) -> &'static str {
     let sample = &text[..text.floor_char_boundary(SAMPLE)];
     match detect(sample) {
         Some(found) if found.is_reliable() || sample.chars().count() >= TELLING => code(found.lang()),
+        _ => UNKNOWN,
     }
 }
 
 /// The language most chunks are in, of those that `may` be taken; the first by code among equals.
-pub(super) fn dominant<'a>(mix: &'a Mix, may: impl Fn(&str) -> bool) -> Option<&'a str> {
+pub(super) fn dominant(mix: &Mix, may: impl Fn(&str) -> bool) -> Option<&str> {
     let known = mix.iter().filter(|(code, _)| *code != UNKNOWN && may(code));
     known.max_by_key(|(code, chunks)| (**chunks, std::cmp::Reverse(*code))).map(|(code, _)| code.as_str())
 }
@@ -49,10 +50,11 @@ pub(super) fn of_question(question: &str, mix: &Mix) -> &'static str {
     if sure && (ours.contains(&found.lang()) || question.chars().count() >= FOREIGN || ours.is_empty()) {
         return code(found.lang());
     }
-    if ours.len() > 1 {
-        if let Some(among_ours) = Detector::with_allowlist(ours.clone()).detect(question).filter(Info::is_reliable) {
-            return code(among_ours.lang());
-        }
+    let among_ours = || Detector::with_allowlist(ours.clone()).detect(question).filter(Info::is_reliable);
+    if ours.len() > 1
+        && let Some(found) = among_ours()
+    {
+        return code(found.lang());
     }
     let largest = dominant(mix, |code| ours.iter().any(|lang| self::code(*lang) == code));
     ours.iter().map(|lang| code(*lang)).find(|code| Some(*code) == largest).unwrap_or(UNKNOWN)

@@ -183,7 +183,9 @@ impl Snapshot {
         let mut terms = BTreeMap::new();
         for language in languages {
             let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-            analysis::terms(question, language).into_iter().for_each(|term| *counts.entry(term).or_default() += 1);
+            for term in analysis::terms(question, language) {
+                *counts.entry(term).or_default() += 1;
+            }
             for (term, times) in counts {
                 let most: &mut u32 = terms.entry(term).or_default();
                 *most = times.max(*most);

@@ -160,7 +160,9 @@ impl Flat {
         rows.sort_unstable_by_key(|(key, _)| *key);
         rows.dedup_by_key(|(key, _)| *key);
         let mut numbers = Vec::with_capacity(rows.len() * dimension);
-        rows.iter().for_each(|(_, vector)| numbers.extend_from_slice(vector));
+        for (_, vector) in &rows {
+            numbers.extend_from_slice(vector);
+        }
         Self { keys: rows.into_iter().map(|(key, _)| key).collect(), numbers }
     }
 

@@ -267,16 +267,13 @@ impl GenerationWriter {
         if same {
             return Ok(false);
         }
-        match &graph {
-            Some(graph) => {
-                let content = graph.to_bytes()?;
-                files::replace(&self.home.path(VECTORS), &content).map_err(IndexError::io("save"))?;
-                self.manifest.files.insert(VECTORS.to_owned(), FileMark::of_bytes(&content));
-            }
-            None => {
-                files::remove(&self.home.path(VECTORS)).map_err(IndexError::io("save"))?;
-                self.manifest.files.remove(VECTORS);
-            }
+        if let Some(graph) = &graph {
+            let content = graph.to_bytes()?;
+            files::replace(&self.home.path(VECTORS), &content).map_err(IndexError::io("save"))?;
+            self.manifest.files.insert(VECTORS.to_owned(), FileMark::of_bytes(&content));
+        } else {
+            files::remove(&self.home.path(VECTORS)).map_err(IndexError::io("save"))?;
+            self.manifest.files.remove(VECTORS);
         }
         self.saved = graph;
         Ok(true)

@@ -14,8 +14,8 @@ fn prose(seed: u64, words: usize) -> String {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        let even = (state >> 40) as f64 / f64::from(1 << 24);
-        format!("w{}", (50_000f64.powf(even)) as u64)
+        let even = f64::from(u32::try_from(state >> 40).unwrap()) / f64::from(1 << 24);
+        format!("w{:.0}", 50_000f64.powf(even))
     };
     (0..words).map(|_| word()).collect::<Vec<_>>().join(" ")
 }
@@ -60,7 +60,7 @@ fn built(documents: u64, chunks: u64) -> (TempDir, Generations, GenerationWriter
 }
 
 /// Median and 99th percentile of `work`.
-fn timed(times: u64, mut work: impl FnMut(u64)) -> (Duration, Duration) {
+fn timed(times: usize, mut work: impl FnMut(usize)) -> (Duration, Duration) {
     let mut took: Vec<Duration> = (0..times)
         .map(|at| {
             let begun = Instant::now();
@@ -80,10 +80,10 @@ fn memory_kib() -> u64 {
 
 fn searches(snapshot: &Snapshot) {
     let vectors: Vec<Vec<f32>> = (0..300).map(|at| clustered(at * 7919 + 3, MINILM)).collect();
-    let dense = timed(300, |at| _ = snapshot.search_dense(&vectors[at as usize], None, 100).unwrap());
-    let words = timed(300, |at| _ = snapshot.search_words(&prose(at + 77, 10), None, 100).unwrap());
+    let dense = timed(300, |at| _ = snapshot.search_dense(&vectors[at], None, 100).unwrap());
+    let words = timed(300, |at| _ = snapshot.search_words(&prose(at as u64 + 77, 10), None, 100).unwrap());
     let key = snapshot.search_words(&prose(5, 10), None, 50).unwrap();
-    let chunk = timed(300, |at| _ = snapshot.chunk(key[at as usize % key.len()].key).unwrap());
+    let chunk = timed(300, |at| _ = snapshot.chunk(key[at % key.len()].key).unwrap());
     let one = snapshot.documents().next().unwrap().id.clone();
     let text = timed(300, |_| _ = snapshot.text(&one).unwrap());
     eprintln!("  p50/p99: dense {dense:.0?}, words {words:.0?}, chunk {chunk:.1?}, text {text:.1?}");
@@ -95,8 +95,8 @@ fn searches(snapshot: &Snapshot) {
         let begun = Instant::now();
         snapshot.search_dense(&vectors[0], Some(&filter), 10).unwrap();
         let first = begun.elapsed();
-        let dense = timed(100, |at| _ = snapshot.search_dense(&vectors[at as usize], Some(&filter), 100).unwrap());
-        let words = timed(100, |at| _ = snapshot.search_words(&prose(at + 77, 10), Some(&filter), 100).unwrap());
+        let dense = timed(100, |at| _ = snapshot.search_dense(&vectors[at], Some(&filter), 100).unwrap());
+        let words = timed(100, |at| _ = snapshot.search_words(&prose(at as u64 + 77, 10), Some(&filter), 100).unwrap());
         eprintln!("  1 of {share}: first {first:.0?}, then dense {dense:.0?}, words {words:.0?}");
     }
 }
@@ -107,7 +107,7 @@ fn times_of_a_thousand_pages() {
     let (dir, generations, mut writer) = built(1000, 10);
     searches(&writer.snapshot());
     let commit = timed(30, |at| {
-        writer.upsert(page(5000 + at, 10)).unwrap();
+        writer.upsert(page(5000 + at as u64, 10)).unwrap();
         writer.commit().unwrap();
     });
     eprintln!("one more page: upsert and commit {commit:.1?}");

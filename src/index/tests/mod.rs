@@ -42,7 +42,9 @@ fn vector(text: &str, dimension: usize) -> Vec<f32> {
 
 fn unit(mut vector: Vec<f32>) -> Vec<f32> {
     let length = vector.iter().map(|n| n * n).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
-    vector.iter_mut().for_each(|n| *n /= length);
+    for n in &mut vector {
+        *n /= length;
+    }
     vector
 }
 
