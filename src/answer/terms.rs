@@ -1,0 +1,277 @@
+//! Words that carry a question's meaning, and how to find them in text of any language.
+//!
+//! A word is a run of letters and digits, in scripts without spaces a pair of neighbouring characters. Two words match
+//! when they are equal or differ only in a short ending, which does for most languages what a stemmer does for one.
+
+/// Words kept of a question or statement; beyond that they say nothing new about which sentence fits.
+const MOST: usize = 64;
+
+/// Which terms something has: bit `i` for term `i`.
+pub(super) type Mask = u64;
+
+/// The words that carry a text's meaning, each once, at most 64.
+#[derive(Debug)]
+pub(super) struct Terms {
+    words: Vec<Word>,
+    /// Whether any word begins with this byte; most words of a text are ruled out by it.
+    begins: [bool; 256],
+}
+
+#[derive(Debug)]
+struct Word {
+    folded: String,
+    weight: f32,
+    /// Numbers match only as they are.
+    exact: bool,
+}
+
+impl Terms {
+    /// The terms of `text`. Function words are left out, unless there are no others.
+    pub(super) fn of(text: &str) -> Self {
+        let mut all: Vec<Word> = Vec::new();
+        for_each_word(text, |folded| {
+            if all.len() < MOST && all.iter().all(|word| word.folded != folded) {
+                all.push(Word::new(folded));
+            }
+        });
+        if all.iter().any(|word| word.weight > 0.0) {
+            all.retain(|word| word.weight > 0.0);
+        } else {
+            all.iter_mut().for_each(|word| word.weight = 1.0);
+        }
+        let mut begins = [false; 256];
+        for word in &all {
+            begins[usize::from(word.folded.as_bytes()[0])] = true;
+        }
+        Self { words: all, begins }
+    }
+
+    /// How many terms there are.
+    pub(super) fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Which terms `text` has, and how many words it has in all.
+    pub(super) fn find(&self, text: &str) -> (Mask, usize) {
+        let (mut mask, mut count) = (0, 0);
+        for_each_word(text, |folded| {
+            count += 1;
+            if self.begins[usize::from(folded.as_bytes()[0])] {
+                mask |= self.matching(folded);
+            }
+        });
+        (mask, count)
+    }
+
+    /// Weight of the terms in `mask`, by `weigh(term, weight)`.
+    pub(super) fn sum(&self, mask: Mask, weigh: impl Fn(usize, f32) -> f32) -> f32 {
+        let present = self.words.iter().enumerate().filter(|(term, _)| mask & (1 << term) != 0);
+        present.map(|(term, word)| weigh(term, word.weight)).sum()
+    }
+
+    /// Share of the terms' weight that `mask` has, 0 to 1; 0 when there are no terms.
+    pub(super) fn share(&self, mask: Mask) -> f32 {
+        let all = self.sum(Mask::MAX, |_, weight| weight);
+        if all > 0.0 { self.sum(mask, |_, weight| weight) / all } else { 0.0 }
+    }
+
+    /// Whether `mask` has every term that holds a digit.
+    pub(super) fn has_all_numbers(&self, mask: Mask) -> bool {
+        self.words.iter().enumerate().all(|(term, word)| !word.exact || mask & (1 << term) != 0)
+    }
+
+    fn matching(&self, folded: &str) -> Mask {
+        let matching = self.words.iter().enumerate().filter(|(_, word)| word.matches(folded));
+        matching.fold(0, |mask, (term, _)| mask | 1 << term)
+    }
+}
+
+impl Word {
+    fn new(folded: &str) -> Self {
+        let weight = match folded.len() {
+            _ if is_function_word(folded) => 0.0,
+            // Short words are rarely what a question is about, unless they are codes.
+            1 | 2 if folded.bytes().all(|b| b.is_ascii_alphabetic()) => 0.5,
+            _ => 1.0,
+        };
+        Self { folded: folded.to_owned(), weight, exact: folded.contains(char::is_numeric) }
+    }
+
+    /// Equal, or one is the other with an `s`, or both share at least four characters and at least as many as either has
+    /// besides, which are at most four.
+    fn matches(&self, other: &str) -> bool {
+        if self.folded == other {
+            return true;
+        }
+        if self.exact || self.folded.as_bytes()[0] != other.as_bytes()[0] {
+            return false;
+        }
+        let (mut a, mut b) = (self.folded.chars(), other.chars());
+        let mut alike = 0;
+        loop {
+            let (left, right) = (a.clone(), b.clone());
+            match (a.next(), b.next()) {
+                (Some(x), Some(y)) if x == y => alike += 1,
+                _ => {
+                    if alike >= 3 && matches!((left.as_str(), right.as_str()), ("", "s") | ("s", "")) {
+                        return true;
+                    }
+                    return alike >= 4 && left.count().max(right.count()) <= alike.min(4);
+                }
+            }
+        }
+    }
+}
+
+/// Calls `take` with every word of `text` in lower case; a word is never empty.
+fn for_each_word(text: &str, mut take: impl FnMut(&str)) {
+    let mut word = String::with_capacity(32);
+    let mut before: Option<char> = None;
+    for c in text.chars() {
+        if is_unspaced(c) {
+            flush(&mut word, &mut take);
+            if let Some(before) = before {
+                word.extend([before, c]);
+                flush(&mut word, &mut take);
+            }
+            before = Some(c);
+            continue;
+        }
+        before = None;
+        if c.is_ascii_alphanumeric() {
+            word.push(c.to_ascii_lowercase());
+        } else if !c.is_ascii() && is_part_of_word(c) {
+            word.extend(c.to_lowercase());
+        } else {
+            flush(&mut word, &mut take);
+        }
+    }
+    flush(&mut word, &mut take);
+}
+
+fn flush(word: &mut String, take: &mut impl FnMut(&str)) {
+    if !word.is_empty() {
+        take(word);
+        word.clear();
+    }
+}
+
+/// Scripts that write no spaces between words: Thai, Lao, Myanmar, Khmer, kana, Chinese characters.
+fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3005}'..='\u{3007}'
+        | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
+        | '\u{20000}'..='\u{3ffff}')
+}
+
+/// Letters, digits, and signs that are written onto letters.
+fn is_part_of_word(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '\u{300}'..='\u{36f}' | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{900}'..='\u{dff}')
+}
+
+/// Words that stand in every text, and those that only make a sentence a question.
+fn is_function_word(word: &str) -> bool {
+    FUNCTION_WORDS.binary_search(&word).is_ok() || word.chars().all(|c| PARTICLES.contains(c))
+}
+
+/// Characters that carry no meaning of their own in Chinese and Japanese questions.
+const PARTICLES: &str = "的了是在和与吗呢么什哪谁多少个有中为何怎样不一はがのをにへとでもかなにたすまりしいるれこそどって";
+
+/// English, and from German, French, Spanish, Italian, Portuguese and Dutch what is no English word. Sorted.
+const FUNCTION_WORDS: [&str; 534] = [
+    "a", "aber", "about", "above", "after", "again", "against", "agli", "al", "all", "alla", "alle", "als", "also",
+    "although", "am", "among", "an", "anche", "and", "another", "ante", "any", "anything", "ao", "aos", "are", "aren",
+    "as", "ask", "at", "au", "auf", "aus", "aux", "avec", "be", "became", "because", "become", "been", "before", "bei",
+    "beim", "being", "below", "between", "bij", "bis", "both", "but", "by", "can", "cannot", "ce", "ces", "cet",
+    "cette", "che", "chi", "ci", "combien", "come", "comment", "como", "con", "così", "could", "couldn", "cual",
+    "cuando", "cuál", "cuáles", "cuándo", "cuántas", "cuánto", "cuántos", "cómo", "da", "dal", "dalla", "dans", "das",
+    "dass", "dat", "de", "degli", "dei", "del", "dele", "della", "delle", "dem", "den", "der", "des", "describe",
+    "desde", "dessen", "deze", "di", "did", "didn", "dies", "diese", "diesem", "diesen", "dieser", "dieses", "dit",
+    "do", "doch", "does", "doesn", "doing", "don", "donde", "done", "dos", "dove", "down", "du", "durch", "during",
+    "dónde", "e", "each", "een", "ein", "eine", "einem", "einen", "einer", "eines", "either", "el", "ela", "ele",
+    "ella", "elle", "elles", "ellos", "else", "em", "en", "entre", "er", "era", "eran", "erano", "es", "essa", "esse",
+    "est", "esta", "este", "esto", "está", "et", "etc", "ever", "every", "explain", "few", "foi", "for", "foram",
+    "from", "fue", "fueron", "further", "für", "gab", "get", "gets", "gibt", "give", "given", "gives", "gli", "got",
+    "ha", "haben", "had", "han", "hanno", "has", "hasn", "hasta", "hatte", "hatten", "have", "haven", "having", "hay",
+    "he", "heb", "heeft", "hence", "her", "here", "hers", "herself", "het", "hij", "him", "himself", "his", "hoe",
+    "how", "however", "hun", "i", "ich", "if", "ihr", "ihre", "ihrem", "ihren", "ihrer", "ik", "il", "ils", "im", "in",
+    "into", "is", "isn", "ist", "it", "its", "itself", "je", "just", "kan", "kann", "know", "können", "la", "laquelle",
+    "las", "le", "lequel", "les", "let", "leur", "leurs", "like", "list", "ll", "lo", "los", "maar", "made", "mais",
+    "make", "makes", "many", "mas", "may", "me", "mentioned", "met", "might", "mine", "mit", "more", "most", "much",
+    "must", "muy", "my", "myself", "más", "na", "naar", "nach", "name", "nas", "ne", "near", "need", "neither", "nel",
+    "nella", "nelle", "ni", "nicht", "niet", "no", "noch", "nog", "non", "nor", "nos", "not", "nous", "now", "num",
+    "numa", "nur", "o", "ob", "oder", "of", "off", "often", "ohne", "on", "once", "onde", "onder", "one", "only", "ont",
+    "onto", "ook", "op", "or", "os", "other", "ou", "our", "ours", "ourselves", "out", "over", "own", "où", "par",
+    "para", "pas", "pela", "pelo", "pelos", "per", "perché", "pero", "più", "please", "por", "porque", "pourquoi", "qu",
+    "quais", "qual", "quale", "quali", "quand", "quando", "quanti", "quanto", "quantos", "que", "quel", "quelle",
+    "quelles", "quels", "quem", "qui", "quién", "quiénes", "qué", "rather", "re", "really", "s", "sa", "same", "say",
+    "says", "se", "según", "sein", "seine", "seinem", "seinen", "seiner", "sem", "ser", "ses", "seu", "seus", "shall",
+    "she", "should", "si", "sich", "sie", "sin", "since", "sind", "so", "sobre", "some", "sono", "sont", "sous",
+    "sowie", "stata", "stato", "su", "sua", "suas", "such", "sulla", "sur", "sus", "são", "t", "también", "também",
+    "te", "tell", "than", "that", "the", "their", "theirs", "them", "themselves", "then", "there", "therefore", "these",
+    "they", "thing", "things", "this", "those", "though", "through", "thus", "tiene", "to", "too", "tot", "toward",
+    "towards", "tra", "uit", "um", "uma", "un", "una", "und", "under", "une", "uns", "unter", "until", "up", "upon",
+    "us", "use", "used", "uses", "using", "van", "ve", "veel", "very", "via", "vom", "von", "voor", "vor", "vous",
+    "waar", "waarom", "wann", "waren", "warum", "was", "wasn", "wat", "we", "welche", "welchem", "welchen", "welcher",
+    "welches", "welke", "well", "wem", "wen", "wenn", "werd", "werden", "were", "weren", "what", "whatever", "when",
+    "where", "whether", "which", "while", "who", "whom", "whose", "why", "wie", "wieso", "will", "wird", "with",
+    "within", "without", "wo", "woher", "wohin", "won", "worden", "wordt", "would", "wurde", "wurden", "y", "ya", "you",
+    "your", "yours", "yourself", "zijn", "zu", "zum", "zur", "zwischen", "às", "è", "étaient", "était", "über",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for_each_word(text, |word| words.push(word.to_owned()));
+        words
+    }
+
+    #[test]
+    fn words_are_runs_of_letters_or_pairs_of_characters() {
+        assert_eq!(words("Top-K of 3, O'Neil's naïve ÄRGER"), ["top", "k", "of", "3", "o", "neil", "s", "naïve", "ärger"]);
+        assert_eq!(words("東京タワーの高さ ok"), ["東京", "京タ", "タワ", "ワー", "ーの", "の高", "高さ", "ok"]);
+        assert_eq!(words("हिन्दी में"), ["हिन्दी", "में"]);
+        assert_eq!(words(" …! "), Vec::<String>::new());
+    }
+
+    #[test]
+    fn words_that_differ_in_their_ending_match() {
+        for (a, b, alike) in [
+            ("announced", "announcement", true),
+            ("policy", "policies", true),
+            ("tenants", "tenant", true),
+            ("fee", "fees", true),
+            ("fee", "feel", false),
+            ("Häuser", "Häusern", true),
+            ("государство", "государства", true),
+            ("2023", "2024", false),
+            ("port8080", "port8081", false),
+            ("inter", "international", false),
+            ("cat", "cat", true),
+        ] {
+            assert_eq!(Terms::of(a).find(b).0 != 0, alike, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn function_words_count_only_when_there_are_no_others() {
+        let terms = Terms::of("What is the limit of a tenant?");
+        assert_eq!(terms.len(), 2);
+        assert_eq!(terms.share(terms.find("The limits").0), 0.5);
+        assert_eq!(Terms::of("who is it").len(), 3);
+        assert_eq!((Terms::of("?!").len(), Terms::of("?!").share(0)), (0, 0.0));
+    }
+
+    #[test]
+    fn the_list_of_function_words_is_sorted() {
+        assert!(FUNCTION_WORDS.is_sorted());
+    }
+
+    #[test]
+    fn a_question_of_thousands_of_words_is_cut() {
+        let long: String = (0..5000).map(|n| format!("word{n} ")).collect();
+        assert_eq!(Terms::of(&long).len(), MOST);
+    }
+}
