@@ -220,6 +220,7 @@ impl Reply {
 
 /// An answer cut at its markers; a marker without a citation stays text.
 fn parts(answer: &str, citations: &[Citation]) -> Vec<AnswerPart> {
+    let cited = |number: u32| citations.iter().any(|citation| citation.marker == number);
     let mut parts = Vec::new();
     let mut text = String::new();
     let mut rest = answer;
@@ -227,19 +228,16 @@ fn parts(answer: &str, citations: &[Citation]) -> Vec<AnswerPart> {
         let (ahead, from) = rest.split_at(open);
         text.push_str(ahead);
         let marker = from[1..].split_once(']').and_then(|(number, behind)| Some((number.parse().ok()?, behind)));
-        match marker.filter(|(number, _)| citations.iter().any(|citation| citation.marker == *number)) {
-            Some((number, behind)) => {
-                if !text.is_empty() {
-                    parts.push(AnswerPart::Text(std::mem::take(&mut text)));
-                }
-                parts.push(AnswerPart::Marker(number));
-                rest = behind;
-            }
-            None => {
-                text.push('[');
-                rest = &from[1..];
-            }
+        let Some((number, behind)) = marker.filter(|(number, _)| cited(*number)) else {
+            text.push('[');
+            rest = &from[1..];
+            continue;
+        };
+        if !text.is_empty() {
+            parts.push(AnswerPart::Text(std::mem::take(&mut text)));
         }
+        parts.push(AnswerPart::Marker(number));
+        rest = behind;
     }
     text.push_str(rest);
     if !text.is_empty() {

@@ -75,15 +75,14 @@ pub async fn export(State(state): State<AdminState>, _who: SignedIn) -> Result<R
 }
 
 fn csv(entries: &[AuditEntry]) -> String {
-    let mut file = String::from("number,at,actor,action,tenant,target,request_id\r\n");
-    for entry in entries {
-        let tenant = entry.tenant.as_ref().map(ToString::to_string).unwrap_or_default();
-        let cells = [&entry.actor, &entry.action, &tenant, &entry.target, &entry.request_id]
-            .map(|cell| csv_cell(cell))
-            .join(",");
-        file.push_str(&format!("{},{},{cells}\r\n", entry.number, entry.at));
-    }
-    file
+    let head = "number,at,actor,action,tenant,target,request_id\r\n".to_owned();
+    std::iter::once(head).chain(entries.iter().map(csv_line)).collect()
+}
+
+fn csv_line(entry: &AuditEntry) -> String {
+    let tenant = entry.tenant.as_ref().map(ToString::to_string).unwrap_or_default();
+    let cells = [&entry.actor, &entry.action, &tenant, &entry.target, &entry.request_id].map(|cell| csv_cell(cell));
+    format!("{},{},{}\r\n", entry.number, entry.at, cells.join(","))
 }
 
 /// A quoted cell (RFC 4180) that no spreadsheet takes for a formula (CWE-1236).

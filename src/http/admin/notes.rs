@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::show::Tone;
 
 /// Long enough for a slow redirect and a look back; a reload without scripts shows the note again until then.
-const KEPT: Duration = Duration::from_secs(5 * 60);
+const KEPT: Duration = Duration::from_mins(5);
 /// Notes kept at once; far more than operators can cause in [`KEPT`].
 const MOST: u64 = 512;
 

@@ -200,14 +200,9 @@ fn of_health(tenant: &TenantStatus) -> Option<Attention> {
 }
 
 fn failed_words(failed: &FailedDocuments) -> String {
-    let named = failed.names.len() as u64;
-    let names = failed.names.join(", ");
-    let words = show::counted(failed.count, "document");
-    if failed.count > named {
-        format!("{words}: {names} and {} more", failed.count - named)
-    } else {
-        format!("{words}: {names}")
-    }
+    let more = failed.count.saturating_sub(failed.names.len() as u64);
+    let others = if more == 0 { String::new() } else { format!(" and {} more", show::count(more)) };
+    format!("{}: {}{others}", show::counted(failed.count, "document"), failed.names.join(", "))
 }
 
 /// `GET /admin`.

@@ -185,7 +185,7 @@ pub fn bytes(size: u64) -> String {
         power += 1;
     }
     // Tenths, cut and not rounded: 1023.99 KiB must not read as 1024.0 KiB.
-    let tenths = u128::from(size) * 10 >> (10 * (power + 1));
+    let tenths = (u128::from(size) * 10) >> (10 * (power + 1));
     let unit = UNITS[power];
     if tenths < 100 { format!("{}.{} {unit}", tenths / 10, tenths % 10) } else { format!("{} {unit}", tenths / 10) }
 }
