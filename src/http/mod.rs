@@ -2,6 +2,8 @@
 //!
 //! `axum` and status codes stop here. Handlers extract, call a [`crate::actors::Desk`], and shape the reply.
 
+pub mod admin;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 

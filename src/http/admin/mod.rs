@@ -1,0 +1,99 @@
+//! The operator's pages: health, tenants, documents, questions, jobs, tokens, audit.
+//!
+//! Rendered on the server from the same desks as the API; every page works without scripts, by links, forms, and a redirect
+//! after each post. A GET changes nothing. Whoever is not signed in gets no further than the doors. One file a page; what a
+//! template shows was made ready here, and templates compute nothing.
+
+mod ask;
+mod assets;
+mod audit;
+mod cookies;
+mod document;
+mod door;
+mod error;
+mod jobs;
+mod notes;
+mod overview;
+mod protect;
+mod request;
+#[cfg(test)]
+mod samples;
+mod shell;
+mod show;
+mod state;
+mod steps;
+mod tenant;
+mod tenants;
+#[cfg(test)]
+mod tests;
+mod theme;
+mod tokens;
+mod uploads;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, get, post};
+
+use self::error::{AdminError, dress};
+use self::state::AdminState;
+use super::HttpState;
+
+/// The most bytes of a form without files.
+const FORM_BYTES: usize = 64 << 10;
+
+/// The pages under `/admin` and their files under `/static`.
+///
+/// Expects `x-request-id` on requests, set by an outer layer, and shows it on error pages.
+pub fn routes(state: HttpState) -> Router {
+    let state = AdminState::new(state);
+    pages()
+        .layer(DefaultBodyLimit::max(FORM_BYTES))
+        .merge(uploads(&state))
+        .merge(sign_in())
+        .method_not_allowed_fallback(|| async { AdminError::Method })
+        .layer(protect::same_site_only(&state.site))
+        .layer(from_fn_with_state(state.clone(), dress))
+        .merge(assets::routes())
+        .with_state(state)
+}
+
+/// The two doors that secrets are tried at: what limits attempts by address belongs around these routes alone.
+fn sign_in() -> Router<AdminState> {
+    Router::new()
+        .route("/admin/sign-in", get(door::sign_in_page).post(door::sign_in))
+        .route("/admin/link/{secret}", get(door::link_page).post(door::link_in))
+        .layer(DefaultBodyLimit::max(FORM_BYTES))
+}
+
+/// The one route that takes files.
+fn uploads(state: &AdminState) -> Router<AdminState> {
+    let most = uploads::most_bytes(state.http.config.http.max_upload_bytes);
+    let limit = DefaultBodyLimit::max(usize::try_from(most).unwrap_or(usize::MAX));
+    Router::new().route("/admin/tenants/{tenant}/documents", post(uploads::upload)).layer(limit)
+}
+
+fn pages() -> Router<AdminState> {
+    Router::new()
+        .route("/admin", get(overview::overview))
+        .route("/admin/", get(overview::slash))
+        .route("/admin/steps/hide", post(steps::hide))
+        .route("/admin/theme", post(theme::switch))
+        .route("/admin/password", get(door::password_page).post(door::set_password))
+        .route("/admin/sign-out", post(door::sign_out))
+        .route("/admin/tenants", get(tenants::list).post(tenants::add))
+        .route("/admin/tenants/reload", post(tenants::reload))
+        .route("/admin/tenants/{tenant}", get(tenant::tenant))
+        .route("/admin/tenants/{tenant}/reindex", post(tenant::reindex))
+        .route("/admin/tenants/{tenant}/remove", get(tenants::remove_page).post(tenants::remove))
+        .route("/admin/tenants/{tenant}/document", get(document::document))
+        .route("/admin/tenants/{tenant}/document/delete", get(document::delete_page).post(document::delete))
+        .route("/admin/tenants/{tenant}/ask", get(ask::form).post(ask::ask))
+        .route("/admin/tenants/{tenant}/jobs/{job}", get(jobs::one))
+        .route("/admin/jobs", get(jobs::list))
+        .route("/admin/tokens", get(tokens::list).post(tokens::mint))
+        .route("/admin/tokens/{jti}/revoke", post(tokens::revoke))
+        .route("/admin/audit", get(audit::log))
+        .route("/admin/audit.csv", get(audit::export))
+        .route("/admin/{*other}", any(|| async { AdminError::NoPage }))
+}
