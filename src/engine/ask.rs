@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::Engine;
 use super::cite;
 use super::search::{Clock, SearchError, stamp};
-use crate::answer::{Ask, Draft, evident};
+use crate::answer::{Ask, Draft, judge};
 use crate::config::TenantSettings;
 use crate::domain::{Answer, Degradation, Hit, Outcome, Question, Usage};
 use crate::index::Snapshot;
@@ -30,11 +30,12 @@ impl Engine {
     ) -> Result<Answer, SearchError> {
         let mut clock = Clock::start(metrics);
         let (hits, mut degraded) = self.find(snapshot, question, &settings.retrieval, &mut clock).await?;
-        if let Some(best) = hits.first() {
-            metrics.top_score(best.score);
-        }
         let begun = Instant::now();
-        let written = if evident(question, &hits, &settings.answer) {
+        let evidence = judge(question, &hits, settings.answer.min_score);
+        if let Some(cosine) = evidence.cosine {
+            metrics.top_score(cosine);
+        }
+        let written = if evidence.enough {
             Some(self.write(question, &hits, settings, &mut degraded).await)
         } else {
             None

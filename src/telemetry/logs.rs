@@ -33,8 +33,7 @@ pub enum LogsError {
 /// # Errors
 /// When the level is no level and no filter.
 pub fn init_logs(config: &LogConfig) -> Result<(), LogsError> {
-    let filter =
-        EnvFilter::try_new(&config.level).map_err(|_| LogsError::Level { level: config.level.clone() })?;
+    let filter = EnvFilter::try_new(&config.level).map_err(|_| LogsError::Level { level: config.level.clone() })?;
     let terminal = std::io::stderr().is_terminal();
     let format = config.format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let lines = Lines { format, write: |line: &str| drop(std::io::stderr().lock().write_all(line.as_bytes())) };

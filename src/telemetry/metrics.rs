@@ -134,14 +134,8 @@ pub fn actor_restarted(actor: &'static str, reason: &'static str) {
     counter!(names::ACTOR_RESTARTS, "actor" => actor, "reason" => reason).increment(1);
 }
 
-const STAGES: [StageName; 6] = [
-    StageName::Extract,
-    StageName::Chunk,
-    StageName::Embed,
-    StageName::Index,
-    StageName::Check,
-    StageName::Publish,
-];
+const STAGES: [StageName; 6] =
+    [StageName::Extract, StageName::Chunk, StageName::Embed, StageName::Index, StageName::Check, StageName::Publish];
 
 fn stage_label(stage: StageName) -> &'static str {
     match stage {
