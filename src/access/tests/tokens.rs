@@ -71,7 +71,7 @@ async fn a_token_expires_thirty_seconds_after_its_time_and_not_before() {
     assert!(door.tokens.verify(&minted.token).is_ok());
     door.hands.forward(Duration::from_secs(1));
     assert_eq!(door.tokens.verify(&minted.token), Err(AuthError::Invalid(AuthFailure::Expired)));
-    door.hands.back(Duration::from_secs(24 * 3600 * 365 * 100));
+    door.hands.back(Duration::from_hours(24 * 365 * 100));
     assert!(door.tokens.verify(&minted.token).is_ok(), "a clock far in the past is no reason to fall over");
 }
 
