@@ -9,10 +9,10 @@ use crate::domain::Timestamp;
 use crate::ledger::{Ledger, LedgerError, SessionRecord};
 
 /// How long a one-time link lives.
-const LINK: Duration = Duration::from_secs(3600);
+const LINK: Duration = Duration::from_hours(1);
 
 /// A session's last use is noted when the note is older than this: a write for every request would be a sync of the disk.
-const NOTED: Duration = Duration::from_secs(60);
+const NOTED: Duration = Duration::from_mins(1);
 
 /// Why an operator is not signed in.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -44,9 +44,9 @@ pub struct Sessions {
 
 impl Sessions {
     /// Idle time after which a session ends.
-    pub const IDLE: Duration = Duration::from_secs(8 * 3600);
+    pub const IDLE: Duration = Duration::from_hours(8);
     /// Whole time after which a session ends.
-    pub const ABSOLUTE: Duration = Duration::from_secs(24 * 3600);
+    pub const ABSOLUTE: Duration = Duration::from_hours(24);
 
     /// Sessions kept in `ledger`.
     #[must_use]

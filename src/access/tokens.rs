@@ -168,7 +168,9 @@ impl Tokens {
         let (tokens, jti) = (self.clone(), jti.to_owned());
         uninterrupted(async move {
             let known = tokens.0.ledger.revoke_token(&jti).await?;
-            tokens.refuse(if known { vec![jti] } else { Vec::new() });
+            if known {
+                tokens.refuse(&[jti]);
+            }
             Ok(known)
         })
         .await
@@ -181,7 +183,7 @@ impl Tokens {
     pub async fn revoke_tenant(&self, tenant: &TenantId) -> Result<(), LedgerError> {
         let (tokens, tenant) = (self.clone(), tenant.clone());
         uninterrupted(async move {
-            tokens.refuse(tokens.0.ledger.revoke_tenant(&tenant).await?);
+            tokens.refuse(&tokens.0.ledger.revoke_tenant(&tenant).await?);
             Ok(())
         })
         .await
@@ -194,12 +196,12 @@ impl Tokens {
     pub async fn refresh(&self) -> Result<(), LedgerError> {
         let ledger = self.0.ledger.clone();
         let read = tokio::task::spawn_blocking(move || ledger.revoked_tokens()).await;
-        self.refuse(read.map_err(|died| LedgerError::Failed(died.to_string()))??);
+        self.refuse(&read.map_err(|died| LedgerError::Failed(died.to_string()))??);
         Ok(())
     }
 
     /// Lets these in no more. Nothing ever takes one out, so that no two changes can undo each other.
-    fn refuse(&self, jtis: Vec<String>) {
+    fn refuse(&self, jtis: &[String]) {
         if jtis.iter().all(|jti| self.0.revoked.load().contains(jti)) {
             return;
         }

@@ -29,8 +29,9 @@ pub(super) fn list<T: DeserializeOwned>(
         sql += condition;
         values.push(value);
     }
+    sql += if page.descending == back { " ORDER BY id ASC LIMIT " } else { " ORDER BY id DESC LIMIT " };
     // One more than wanted tells whether more follow.
-    sql += &format!(" ORDER BY id {} LIMIT {}", if page.descending == back { "ASC" } else { "DESC" }, limit + 1);
+    sql += &(limit + 1).to_string();
 
     let mut statement = db.prepare(&sql)?;
     let rows = statement.query_map(params_from_iter(values), |row| entry(row, 0))?;

@@ -94,17 +94,18 @@ fn serve(db: &Connection, changes: &Receiver<Box<dyn Change>>) {
 /// Commits changes and answers each. When they fail together, each is tried alone, so that one which is too large for what
 /// is left of the disk takes no other with it.
 fn settle(db: &Connection, mut changes: Vec<Box<dyn Change>>) {
-    match commit(db, &mut changes) {
-        Ok(outcomes) => {
-            for (change, outcome) in changes.into_iter().zip(outcomes) {
-                change.reply(outcome.map_err(LedgerError::from));
+    let outcomes = match commit(db, &mut changes) {
+        Ok(outcomes) => outcomes,
+        Err(error) if changes.len() == 1 => vec![Err(error)],
+        Err(_) => {
+            for change in changes {
+                settle(db, vec![change]);
             }
+            return;
         }
-        Err(_) if changes.len() > 1 => changes.into_iter().for_each(|change| settle(db, vec![change])),
-        Err(error) => {
-            let error = LedgerError::from(error);
-            changes.into_iter().for_each(|change| change.reply(Err(error.clone())));
-        }
+    };
+    for (change, outcome) in changes.into_iter().zip(outcomes) {
+        change.reply(outcome.map_err(LedgerError::from));
     }
 }
 

@@ -33,6 +33,12 @@ fn walk(folder: &Folder, prefix: &str, found: &mut dyn FnMut(DocumentId, &Metada
     Ok(())
 }
 
+/// The file of this id; `None` when there is none. `path` is the root's own.
+pub(super) fn find(root: &Folder, path: &Path, id: &DocumentId) -> io::Result<Option<StoredDocument>> {
+    let facts = within(root, id, Folder::look)?.filter(Metadata::is_file);
+    Ok(facts.map(|facts| describe(id.clone(), path, &facts)))
+}
+
 /// Opens the file of this id; `None` when there is none.
 pub(super) fn open(root: &Folder, path: &Path, id: &DocumentId) -> io::Result<Option<(StoredDocument, File)>> {
     let Some((file, facts)) = within(root, id, Folder::file)? else { return Ok(None) };

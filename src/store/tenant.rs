@@ -79,7 +79,9 @@ impl TenantDocuments {
         self.listed().map_err(StoreError::at("list"))
     }
 
+    /// In turn, so that a change under way hides nothing.
     fn listed(&self) -> io::Result<Vec<StoredDocument>> {
+        let _turn = self.turn.take();
         let mut found = folder::list(&opened(&self.path)?, &self.path)?;
         if let Some(uploads) = self.uploads()? {
             found.extend(uploads::list(&uploads, &self.path)?);
@@ -95,8 +97,15 @@ impl TenantDocuments {
     /// # Errors
     /// When the disk refuses.
     pub fn find(&self, id: &DocumentId) -> Result<Option<StoredDocument>, StoreError> {
-        let found = self.open(id).map_err(StoreError::at("find"))?;
-        Ok(found.map(|(document, _)| document))
+        self.found(id).map_err(StoreError::at("find"))
+    }
+
+    fn found(&self, id: &DocumentId) -> io::Result<Option<StoredDocument>> {
+        let root = opened(&self.path)?;
+        match (folder::find(&root, &self.path, id)?, root.folder(uploads::FOLDER)?) {
+            (None, Some(uploads)) => uploads::find(&uploads, &self.path, id),
+            (file, _) => Ok(file),
+        }
     }
 
     /// A document's bytes, and the document with their hash and number; `None` when it is not there. Blocking.
@@ -114,7 +123,7 @@ impl TenantDocuments {
         }
         let hash = ContentHash::of(&bytes);
         if document.content_hash.is_some_and(|stored| stored != hash) {
-            return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "its bytes are damaged: upload it again")));
+            return Err(failed(uploads::damaged()));
         }
         document.content_hash = Some(hash);
         document.bytes = bytes.len() as u64;
@@ -155,20 +164,20 @@ impl TenantDocuments {
         let failed = StoreError::at("store");
         let _turn = self.turn.take();
         let root = opened(&self.path).map_err(&failed)?;
-        if folder::open(&root, &self.path, &sidecar.id).map_err(&failed)?.is_some() {
+        if folder::find(&root, &self.path, &sidecar.id).map_err(&failed)?.is_some() {
             return Err(StoreError::InFolder(sidecar.id));
         }
         let uploads = opened(&self.path.join(uploads::FOLDER)).map_err(&failed)?;
         uploads::commit(&*self.disk, &uploads, &self.path, staged, sidecar).map_err(failed)
     }
 
+    /// In turn, or a body might be replaced between finding its name and opening it.
     fn open(&self, id: &DocumentId) -> io::Result<Option<(StoredDocument, File)>> {
-        if let Some(found) = folder::open(&opened(&self.path)?, &self.path, id)? {
-            return Ok(Some(found));
-        }
-        match self.uploads()? {
-            Some(uploads) => uploads::open(&uploads, &self.path, id),
-            None => Ok(None),
+        let _turn = self.turn.take();
+        let root = opened(&self.path)?;
+        match (folder::open(&root, &self.path, id)?, root.folder(uploads::FOLDER)?) {
+            (None, Some(uploads)) => uploads::open(&uploads, &self.path, id),
+            (file, _) => Ok(file),
         }
     }
 

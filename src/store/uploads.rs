@@ -6,7 +6,6 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -77,23 +76,30 @@ fn sidecar_name(id: &DocumentId) -> String {
     format!("{}.json", key(id))
 }
 
-/// Opens an upload's body; `None` when there is no such upload. `path` is the tenant's folder.
+/// An upload as its sidecar describes it; `None` when there is no such upload. `path` is the tenant's folder.
+pub(super) fn find(uploads: &Folder, path: &Path, id: &DocumentId) -> io::Result<Option<StoredDocument>> {
+    let found = read(uploads, &sidecar_name(id))?;
+    Ok(found.map(|(sidecar, facts)| sidecar.describe(path, super::modified_ns(&facts))))
+}
+
+/// Opens an upload's body; `None` when there is no such upload.
 pub(super) fn open(uploads: &Folder, path: &Path, id: &DocumentId) -> io::Result<Option<(StoredDocument, File)>> {
     let Some((sidecar, facts)) = read(uploads, &sidecar_name(id))? else { return Ok(None) };
-    let Some((body, _)) = uploads.file(&sidecar.body())? else { return Ok(None) };
+    let (body, _) = uploads.file(&sidecar.body())?.ok_or_else(damaged)?;
     Ok(Some((sidecar.describe(path, super::modified_ns(&facts)), body)))
 }
 
-/// Every upload, in no order. What is damaged is left out and logged: one bad file must not hide the others.
+/// An upload whose bytes are not what was sent.
+pub(super) fn damaged() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "its bytes are damaged: upload it again")
+}
+
+/// Every upload, in no order. A damaged sidecar is left out and logged: one bad file must not hide the others.
 pub(super) fn list(uploads: &Folder, path: &Path) -> io::Result<Vec<StoredDocument>> {
     let mut found = Vec::new();
     for name in uploads.names()?.into_iter().filter(|name| is_sidecar(name)) {
-        let Some((sidecar, facts)) = read(uploads, &name)? else { continue };
-        let body = uploads.look(&sidecar.body())?;
-        if body.is_some_and(|body| body.is_file() && body.size() == sidecar.bytes) {
+        if let Some((sidecar, facts)) = read(uploads, &name)? {
             found.push(sidecar.describe(path, super::modified_ns(&facts)));
-        } else {
-            tracing::error!(file = %path.join(FOLDER).join(&name).display(), "the body of an upload is missing or cut");
         }
     }
     Ok(found)

@@ -52,15 +52,14 @@ fn without(now: i64, name: &str) -> String {
     token(HEADER, &claims.to_string())
 }
 
-/// Each differs in one thing from a token that is let in.
-fn hostile(now: i64) -> Vec<(String, String)> {
+/// Takes what a hostile token is called and the token.
+type Add<'a> = &'a mut dyn FnMut(&str, String);
+
+/// Headers that ask for something else than what we do.
+fn hostile_headers(now: i64, add: Add) {
     let payload = claims(now).to_string();
     let good = token(HEADER, &payload);
-    let (message, signature) = good.rsplit_once('.').unwrap();
-    let (head, body) = message.split_once('.').unwrap();
-    let mut vectors: Vec<(String, String)> = Vec::new();
-    let mut add = |name: &str, token: String| vectors.push((name.to_owned(), token));
-
+    let body = good.split('.').nth(1).unwrap();
     for alg in
         ["none", "None", "nOnE", "NONE", "", "hs256", "HS256 ", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA"]
     {
@@ -99,7 +98,14 @@ fn hostile(now: i64) -> Vec<(String, String)> {
     add("a header that is a list", token(r#"["JWT","HS256"]"#, &payload));
     let own_key = json!({"alg": "HS256", "typ": "JWT", "jwk": {"kty": "oct", "k": base64(b"mine")}}).to_string();
     add("signed with the key it brings", signed(&own_key, &payload, b"mine", Algorithm::HS256));
+}
 
+/// Signatures that do not hold, and texts that are no token.
+fn hostile_shapes(now: i64, add: Add) {
+    let payload = claims(now).to_string();
+    let good = token(HEADER, &payload);
+    let (message, signature) = good.rsplit_once('.').unwrap();
+    let (head, _) = message.split_once('.').unwrap();
     add("another key", signed(HEADER, &payload, b"another secret of thirty-two bytes", Algorithm::HS256));
     add("no key", signed(HEADER, &payload, b"", Algorithm::HS256));
     add("the secret cut by a byte", signed(HEADER, &payload, &SECRET[..31], Algorithm::HS256));
@@ -134,7 +140,11 @@ fn hostile(now: i64) -> Vec<(String, String)> {
     add("nothing", String::new());
     add("dots", "...".into());
     add("two dots", "..".into());
+}
 
+/// Claims that are missing, of another type, twice, or wrong.
+fn hostile_claims(now: i64, add: Add) {
+    let payload = claims(now).to_string();
     for name in ["iss", "aud", "sub", "scope", "jti", "exp", "tenant"] {
         add(&format!("no {name}"), without(now, name));
         for value in [json!(null), json!(7), json!(["carrel", "app"]), json!({}), json!(true), json!("")] {
@@ -180,6 +190,14 @@ fn hostile(now: i64) -> Vec<(String, String)> {
     }
     add("exp in words of its own", token(HEADER, &payload.replace("\"exp\"", "\"EXP\"")));
     add("a number too large for any type", token(HEADER, &payload.replace(&(now + 60).to_string(), &"9".repeat(400))));
+}
+
+/// Each differs in one thing from a token that is let in.
+fn hostile(now: i64) -> Vec<(String, String)> {
+    let mut vectors = Vec::new();
+    for part in [hostile_headers, hostile_shapes, hostile_claims] {
+        part(now, &mut |name, token| vectors.push((name.to_owned(), token)));
+    }
     vectors
 }
 

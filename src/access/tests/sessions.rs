@@ -4,7 +4,7 @@ use super::*;
 use crate::ledger::LedgerError;
 
 const PASSWORD: &str = "plum tractor nine windows";
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 impl Door {
     async fn signed_in(&self) -> String {
@@ -62,9 +62,9 @@ async fn what_is_no_cookie_of_ours_is_nobody() {
 async fn a_session_ends_after_eight_idle_hours_and_a_day_in_all() {
     let door = Door::new();
     let idle = door.signed_in().await;
-    door.hands.forward(Sessions::IDLE - Duration::from_millis(1));
+    door.hands.forward(Duration::from_millis(8 * 3_600_000 - 1));
     assert!(door.lives(&idle).await);
-    door.hands.forward(Sessions::IDLE);
+    door.hands.forward(Duration::from_hours(8));
     assert!(!door.lives(&idle).await);
     door.hands.back(HOUR);
     assert!(!door.lives(&idle).await, "a clock that is set back does not revive it");

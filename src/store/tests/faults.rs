@@ -192,8 +192,11 @@ struct Platter {
 struct Names {
     now: BTreeMap<String, usize>,
     durable: BTreeMap<String, usize>,
-    pending: Vec<(Option<String>, Option<(String, usize)>)>,
+    pending: Vec<Renaming>,
 }
+
+/// A name that goes and one that comes, in one step.
+type Renaming = (Option<String>, Option<(String, usize)>);
 
 impl Names {
     fn change(&mut self, gone: Option<&str>, new: Option<(&str, usize)>) {
@@ -203,7 +206,7 @@ impl Names {
     }
 }
 
-fn apply(names: &mut BTreeMap<String, usize>, (gone, new): &(Option<String>, Option<(String, usize)>)) {
+fn apply(names: &mut BTreeMap<String, usize>, (gone, new): &Renaming) {
     if let Some(gone) = gone {
         names.remove(gone);
     }
@@ -237,7 +240,9 @@ impl UnpluggedDisk {
             if chance(2) == 0 {
                 pending.reverse();
             }
-            pending.into_iter().for_each(|change| apply(&mut left, change));
+            for change in pending {
+                apply(&mut left, change);
+            }
             for (name, file) in left {
                 let (bytes, durable) = &platter.files[file];
                 let kept = if *durable { bytes.len() } else { usize::try_from(chance(3)).unwrap() * 512 };

@@ -281,14 +281,38 @@ async fn tenants_do_not_see_each_other() {
 #[tokio::test]
 async fn damaged_bytes_are_told_from_whole_ones_and_hurt_no_other_document() {
     let fixture = Fixture::new();
-    let damaged = upload(&fixture.documents, "damaged", "text").await.unwrap();
-    let cut = upload(&fixture.documents, "cut", "text").await.unwrap();
+    for (name, damage) in [("changed", Some("tExt")), ("cut", Some("te")), ("lost", None)] {
+        let stored = upload(&fixture.documents, name, "text").await.unwrap();
+        match damage {
+            Some(text) => fs::write(&stored.path, text).unwrap(),
+            None => fs::remove_file(&stored.path).unwrap(),
+        }
+        let refused = fixture.documents.read(&id(name)).unwrap_err();
+        assert!(refused.to_string().contains("damaged: upload it again"), "{name}: {refused}");
+    }
     upload(&fixture.documents, "whole", "text").await.unwrap();
-    fs::write(&damaged.path, "tExt").unwrap();
-    fs::write(&cut.path, "te").unwrap();
-    assert!(matches!(fixture.documents.read(&id("damaged")), Err(StoreError::Io { .. })));
-    assert_eq!(fixture.listed(), ["damaged", "whole"]);
+    assert_eq!(fixture.listed(), ["changed", "cut", "lost", "whole"], "what was acknowledged is still named");
     assert_eq!(fixture.text("whole").as_deref(), Some("text"));
+    upload(&fixture.documents, "lost", "text").await.unwrap();
+    assert_eq!(fixture.text("lost").as_deref(), Some("text"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_that_is_being_replaced_is_never_missing() {
+    let fixture = Fixture::new();
+    upload(&fixture.documents, "a", "0").await.unwrap();
+    let documents = fixture.documents.clone();
+    let replacing = tokio::spawn(async move {
+        for n in 1..100 {
+            upload(&documents, "a", &n.to_string()).await.unwrap();
+        }
+    });
+    while !replacing.is_finished() {
+        assert_eq!(fixture.listed(), ["a"]);
+        assert!(fixture.text("a").is_some());
+        assert!(fixture.documents.find(&id("a")).unwrap().is_some());
+    }
+    replacing.await.unwrap();
 }
 
 #[tokio::test]
