@@ -118,7 +118,10 @@ impl App {
         self.lock.note(address)?;
         tokio::spawn(telemetry::upkeep(self.state.metrics.clone(), stop.clone()));
         tokio::spawn(count_jobs(self.state.ledger.clone(), stop.clone()));
-        http::serve(listener, self.state.clone(), stop).await?;
+        let drained = http::serve(listener, self.state.clone(), stop).await;
+        if drained.cut_off > 0 {
+            tracing::warn!(connections = drained.cut_off, "some requests did not end in time and were cut off");
+        }
         if tokio::time::timeout(CLOSING, self.state.tenants.close()).await.is_err() {
             tracing::warn!("sealing the indexes took too long, the next start takes longer");
         }

@@ -246,7 +246,7 @@ pub(super) async fn apply(
     let Some(snapshot) = cell.snapshot() else { return Ok(round.into_keys().collect()) };
     let build = Build {
         documents: cell.documents.clone(),
-        spec: snapshot.spec(),
+        spec: snapshot.spec().clone(),
         settings: cell.settings.load().as_ref().clone(),
         donor: Some(snapshot.as_ref().clone()),
     };
@@ -260,10 +260,10 @@ pub(super) async fn apply(
         }
         let writer = Arc::clone(&cell.writer).lock_owned().await;
         let kept = Arc::clone(&cell);
-        let spec = snapshot.spec();
+        let spec = snapshot.spec().clone();
         let outcomes = blocking(move || {
             let mut writer = writer;
-            let Some(open) = writer.as_mut().filter(|open| open.snapshot().spec() == spec) else {
+            let Some(open) = writer.as_mut().filter(|open| *open.snapshot().spec() == spec) else {
                 // Another generation serves by now; its build saw these documents or they are tried again.
                 return Ok(steps.into_iter().map(|(id, _)| Outcome::Again(id)).collect::<Vec<_>>());
             };

@@ -83,6 +83,14 @@ pub enum AnswerError {
     },
 }
 
+impl AnswerError {
+    /// The stable code: to a caller both mean that the model is of no use just now.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        "llm_unavailable"
+    }
+}
+
 /// Makes an answer from hits.
 pub trait Answerer: Send + Sync {
     /// `extractive`, or `<provider>/<model>`.

@@ -48,7 +48,7 @@ impl BuildError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Embed(error) => error.code(),
-            Self::Index(error) if error.is_full() => "disk_full",
+            Self::Index(error) if error.is_disk_full() => "disk_full",
             Self::Store(crate::store::StoreError::NoSpace) | Self::Ledger(crate::ledger::LedgerError::NoSpace) => {
                 "disk_full"
             }

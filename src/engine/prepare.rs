@@ -214,7 +214,7 @@ fn carried(
     stored: &StoredDocument,
     hash: ContentHash,
 ) -> Result<Option<IndexedDocument>, IndexError> {
-    let Some(donor) = workshop.donor.as_ref().filter(|donor| donor.spec() == workshop.spec) else { return Ok(None) };
+    let Some(donor) = workshop.donor.as_ref().filter(|donor| *donor.spec() == workshop.spec) else { return Ok(None) };
     let same = donor.document(&stored.id).filter(|entry| entry.content_hash == hash);
     // The reader may go by the name's ending where content cannot tell, so a twin must share it.
     let twin = || donor.document_with(&hash).filter(|entry| ending(&entry.name) == ending(&stored.name));

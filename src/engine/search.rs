@@ -138,8 +138,8 @@ impl Engine {
         let mut found = Candidates::default();
         let embedder = match question.mode {
             Mode::Bm25 => None,
-            Mode::Dense => Some(self.embedder_of(&snapshot.spec())?),
-            Mode::Hybrid => self.embedder_of(&snapshot.spec()).map_or_else(
+            Mode::Dense => Some(self.embedder_of(snapshot.spec())?),
+            Mode::Hybrid => self.embedder_of(snapshot.spec()).map_or_else(
                 |error| {
                     found.degraded.push(without_vectors(&error));
                     None

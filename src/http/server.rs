@@ -79,7 +79,7 @@ impl Server {
         Self {
             app,
             patience: Patience { head: config.header_timeout, idle: IDLE, stall: STALL, linger: LINGER },
-            grace: GRACE,
+            grace: GRACE.min(config.drain),
             drain: config.drain,
             draining,
             places: Arc::new(Semaphore::new(config.max_connections)),

@@ -8,8 +8,8 @@ use super::language::{self, UNKNOWN};
 use super::schema::{Fields, singles};
 use super::vectors::Vectors;
 use super::words::Words;
-use super::{DocumentEntry, GenerationInfo, IndexError, IndexedDocument, StoredChunk, analysis};
-use crate::domain::{ContentHash, DocumentId, Filter, Ranked};
+use super::{DocumentEntry, GenerationInfo, IndexError, IndexSpec, IndexedDocument, StoredChunk, analysis};
+use crate::domain::{ContentHash, DocumentId, Filter, Ranked, Timestamp};
 
 /// Filters whose documents are remembered: both searches of a question ask for the same, and callers repeat themselves.
 const REMEMBERED: usize = 4;
@@ -61,7 +61,25 @@ impl Snapshot {
         self.0.info.clone()
     }
 
-    /// Number alone, without counting anything.
+    /// What it was made with.
+    #[must_use]
+    pub fn spec(&self) -> &IndexSpec {
+        &self.0.info.spec
+    }
+
+    /// When its build ended.
+    #[must_use]
+    pub fn made_at(&self) -> Timestamp {
+        self.0.info.made_at
+    }
+
+    /// Chunks in it.
+    #[must_use]
+    pub fn chunks(&self) -> u64 {
+        self.0.info.chunks
+    }
+
+    /// Number alone.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.0.info.number

@@ -115,7 +115,7 @@ async fn a_build_that_dies_before_publishing_leaves_the_old_generation_serving()
     assert_eq!(acme.reindex().await["state"], "done");
 }
 
-#[tokio::test(start_paused = false)]
+#[tokio::test]
 async fn a_writer_that_hangs_is_replaced_and_readers_notice_nothing() {
     let (app, wanted) = start().await;
     wanted.want(Place::Handle, Fault::Hang, 1);
