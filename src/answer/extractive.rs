@@ -90,7 +90,8 @@ fn score(terms: &Terms, candidates: &mut [Candidate]) {
     for at in 0..candidates.len() {
         let this = &candidates[at];
         let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten().filter_map(|at| candidates.get(at));
-        let around: f32 = beside.filter(|other| other.hit == this.hit).map(|other| value(other.mask & !this.mask)).sum();
+        let around: f32 =
+            beside.filter(|other| other.hit == this.hit).map(|other| value(other.mask & !this.mask)).sum();
         let length = 1.0 - LENGTH + LENGTH * to_f32(this.words) / USUAL_WORDS;
         let rank = 1.0 - RANK * to_f32(this.hit.min(MAX_HITS));
         candidates[at].score = (value(this.mask) / length + NEIGHBOUR * around) * rank * fitness(this);

@@ -1,6 +1,6 @@
 //! `carrel tenant`, `reindex`, `jobs`, `generations`: what operators do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -89,9 +89,9 @@ async fn act(client: &Client, verb: TenantVerb, print: Printer) -> Result<(), Fa
     match verb {
         TenantVerb::Add { id, name, file } => {
             let settings = match (file, name) {
-                (Some(file), _) => std::fs::read_to_string(file)?,
-                (None, Some(name)) => format!("name = {}\n", toml::Value::String(name)),
-                (None, None) => String::new(),
+                (Some(file), _) => settings_of(&file)?,
+                (None, Some(name)) => json!({ "name": name }),
+                (None, None) => json!({}),
             };
             let body = json!({ "id": id, "settings": settings });
             let added = send(client.operator(Method::POST, "/api/v1/tenants").json(&body)).await?;
@@ -116,6 +116,12 @@ async fn act(client: &Client, verb: TenantVerb, print: Printer) -> Result<(), Fa
             print.result(&json!({ "id": id, "removed": true }), |_| format!("removed {id}"))
         }
     }
+}
+
+/// A settings file as the API takes it.
+fn settings_of(file: &Path) -> Result<Value, Failure> {
+    let text = std::fs::read_to_string(file)?;
+    toml::from_str(&text).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
 }
 
 pub(super) async fn reindex(config: Config, args: ReindexArgs, print: Printer) -> Result<(), Failure> {

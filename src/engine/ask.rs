@@ -35,11 +35,8 @@ impl Engine {
         if let Some(cosine) = evidence.cosine {
             metrics.top_score(cosine);
         }
-        let written = if evidence.enough {
-            Some(self.write(question, &hits, settings, &mut degraded).await)
-        } else {
-            None
-        };
+        let written =
+            if evidence.enough { Some(self.write(question, &hits, settings, &mut degraded).await) } else { None };
         let (draft, answered_by) = written.unwrap_or_else(|| (Draft::default(), "extractive".to_owned()));
         let checked = cite::check(snapshot, &hits, &draft)?;
         clock.note(QueryStage::Generate, begun.elapsed());

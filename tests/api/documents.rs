@@ -19,7 +19,10 @@ async fn an_uploaded_document_answers_when_its_job_is_done() {
     let answer = acme.ask("When does the pear harvest begin?").await.ok();
     assert_eq!(answer["citations"][0]["document_id"], "pears.md");
     let document = acme.get("/api/v1/documents/pears.md").await.ok();
-    assert_eq!((&document["state"], &document["kind"], &document["chunks"]), (&json!("live"), &json!("markdown"), &json!(1)));
+    assert_eq!(
+        (&document["state"], &document["kind"], &document["chunks"]),
+        (&json!("live"), &json!("markdown"), &json!(1))
+    );
 }
 
 #[tokio::test]
@@ -41,7 +44,13 @@ async fn a_replaced_document_answers_with_its_new_text_alone() {
     acme.upload("price.txt", "The ticket costs eleven crowns.").await;
     let answer = acme.ask("What does the ticket cost?").await.ok();
     assert!(answer["answer"].as_str().unwrap().contains("eleven"));
-    assert!(!acme.post("/api/v1/search", json!({ "query": "ticket costs seven crowns", "top_k": 50 })).await.text.contains("seven"));
+    assert!(
+        !acme
+            .post("/api/v1/search", json!({ "query": "ticket costs seven crowns", "top_k": 50 }))
+            .await
+            .text
+            .contains("seven")
+    );
 }
 
 #[tokio::test]
@@ -87,9 +96,9 @@ async fn uploads_that_cannot_be_are_refused_and_change_nothing() {
     let root = Root::new().tenant("acme", "", &[("a.md", "# A\n\nThe apple harvest begins in autumn.\n")]);
     let app = root.start_with(|config| config.http.max_upload_bytes = 1000, carrel::actors::Faults::default()).await;
     let acme = app.tenant("acme").await;
-    acme.send_file("big.txt", vec![b'x'; 1001]).await.problem(413, "payload_too_large");
-    acme.send_file("empty.txt", "").await.problem(422, "empty_file");
-    acme.send_file("../../etc/passwd", "x").await.problem(400, "invalid_document_id");
+    acme.send_file("big.txt", vec![b'x'; 1001]).await.problem(413, "document_too_large");
+    acme.send_file("empty.txt", "").await.problem(422, "document_empty");
+    acme.send_file("../../etc/passwd", "x").await.problem(422, "invalid_upload");
     acme.send_file("a.md", "The folder's file is not for uploads.").await.problem(409, "document_in_folder");
     let list = acme.get("/api/v1/documents").await.ok();
     assert_eq!(list["data"].as_array().unwrap().len(), 1);
@@ -115,7 +124,12 @@ async fn bytes_that_are_no_text_fail_alone_with_a_code_and_words() {
 async fn text_in_an_old_encoding_is_read_as_meant() {
     let app = acme().await;
     let acme = app.tenant("acme").await;
-    acme.upload("alt.txt", b"Die Stra\xdfe nach K\xf6ln ist wegen Bauarbeiten f\xfcr drei Wochen gesperrt, sagte der B\xfcrgermeister.".to_vec()).await;
+    acme.upload(
+        "alt.txt",
+        b"Die Stra\xdfe nach K\xf6ln ist wegen Bauarbeiten f\xfcr drei Wochen gesperrt, sagte der B\xfcrgermeister."
+            .to_vec(),
+    )
+    .await;
     let text = acme.get("/api/v1/documents/alt.txt/text").await.ok();
     assert!(text["text"].as_str().unwrap().contains("Straße nach Köln"), "{text}");
 }
@@ -139,5 +153,5 @@ async fn a_list_is_paged_without_gaps_or_repeats() {
     }
     assert_eq!(seen, ["a.md", "b.txt", "c.txt", "d.txt"]);
     let bad: Reply = acme.get("/api/v1/documents?limit=0").await;
-    bad.problem(400, "invalid_request");
+    bad.problem(400, "invalid_parameter");
 }

@@ -24,10 +24,19 @@ async fn a_warm_boot_opens_the_index_and_embeds_nothing() {
 async fn an_operator_adds_and_removes_tenants_while_others_answer() {
     let app = Root::new().tenant("acme", "", APPLES).start().await;
     let operator = app.operator().await;
-    operator.post("/api/v1/tenants", json!({ "id": "fresh", "settings": "name = \"Fresh\"\n" })).await.ok();
-    operator.post("/api/v1/tenants", json!({ "id": "fresh", "settings": "" })).await.problem(409, "tenant_exists");
-    operator.post("/api/v1/tenants", json!({ "id": "../x", "settings": "" })).await.problem(400, "invalid_tenant_id");
-    operator.post("/api/v1/tenants", json!({ "id": "bad", "settings": "nmae = 1" })).await.problem(422, "invalid_settings");
+    operator
+        .post(
+            "/api/v1/tenants",
+            json!({ "id": "fresh", "settings": { "name": "Fresh", "limits": { "burst": 100_000 } } }),
+        )
+        .await
+        .ok();
+    operator.post("/api/v1/tenants", json!({ "id": "fresh" })).await.problem(409, "tenant_exists");
+    operator.post("/api/v1/tenants", json!({ "id": "../x" })).await.problem(422, "invalid_body");
+    operator
+        .post("/api/v1/tenants", json!({ "id": "bad", "settings": { "nmae": 1 } }))
+        .await
+        .problem(422, "invalid_settings");
     let fresh = app.tenant("fresh").await;
     eventually(|| async { app.desk("fresh").status().answers.then_some(()) }).await;
     fresh.upload("x.txt", "The quick onyx goblin jumps.").await;
@@ -36,7 +45,7 @@ async fn an_operator_adds_and_removes_tenants_while_others_answer() {
     for gone in ["tenants/fresh.toml", "documents/fresh", "data/fresh"] {
         assert!(!app.root().path().join(gone).exists(), "{gone}");
     }
-    operator.post("/api/v1/tenants", json!({ "id": "fresh", "settings": "" })).await.ok();
+    operator.post("/api/v1/tenants", json!({ "id": "fresh" })).await.ok();
     eventually(|| async { app.desk("fresh").status().answers.then_some(()) }).await;
     let again = app.tenant("fresh").await;
     assert_eq!(again.get("/api/v1/documents").await.ok()["data"], json!([]));
@@ -93,7 +102,7 @@ async fn a_second_process_on_the_same_folder_refuses_to_start() {
 
 #[tokio::test]
 async fn every_answer_during_rebuilds_comes_from_exactly_one_generation() {
-    let app = Root::new().tenant("acme", "[limits]\nqueries_per_minute = 1000000\nburst = 100000\n", APPLES).start().await;
+    let app = Root::new().tenant("acme", "", APPLES).start().await;
     let acme = app.tenant("acme").await;
     let asked = std::sync::atomic::AtomicUsize::new(0);
     let done = tokio_util::sync::CancellationToken::new();
@@ -103,7 +112,9 @@ async fn every_answer_during_rebuilds_comes_from_exactly_one_generation() {
             let answer = acme.ask("When does the apple harvest begin?").await.ok();
             let generation = answer["index"]["generation"].as_u64().unwrap();
             assert!(generation >= last, "went back from {last} to {generation}");
-            assert!(answer["citations"].as_array().unwrap().iter().all(|citation| citation["generation"] == generation));
+            assert!(
+                answer["citations"].as_array().unwrap().iter().all(|citation| citation["generation"] == generation)
+            );
             last = generation;
             asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }

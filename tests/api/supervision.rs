@@ -35,7 +35,7 @@ impl Wanted {
 
 async fn start() -> (TestApp, Wanted) {
     let wanted = Wanted::default();
-    let root = Root::new().tenant("acme", "[limits]\nqueries_per_minute = 1000000\nburst = 100000\n", APPLES).tenant("other", "", APPLES);
+    let root = Root::new().tenant("acme", "", APPLES).tenant("other", "", APPLES);
     (root.start_with(|_| {}, wanted.hook()).await, wanted)
 }
 
@@ -75,7 +75,11 @@ async fn a_writer_that_panics_at_every_message_is_left_alone_and_its_last_index_
     assert_eq!(desk.status().restarts, 6, "five deaths are borne, the sixth is not");
     assert!(app.anonymous().get("/readyz").await.status.is_success());
     wanted.want(Place::Handle, Fault::Panic, 0);
-    assert_eq!(app.tenant("acme").await.reindex().await["state"], "done", "an operator's command gives it another chance");
+    assert_eq!(
+        app.tenant("acme").await.reindex().await["state"],
+        "done",
+        "an operator's command gives it another chance"
+    );
     assert_eq!(app.desk("other").status().restarts, 0);
 }
 
@@ -95,7 +99,8 @@ async fn a_killed_writer_comes_back_and_takes_its_work_up_again() {
     let acme = app.tenant("acme").await;
     let ticket = acme.post("/api/v1/reindex", json!({})).await.ok();
     let id = ticket["job_id"].as_str().unwrap();
-    eventually(|| async { (acme.get(&format!("/api/v1/jobs/{id}")).await.ok()["state"] == "running").then_some(()) }).await;
+    eventually(|| async { (acme.get(&format!("/api/v1/jobs/{id}")).await.ok()["state"] == "running").then_some(()) })
+        .await;
     app.desk("acme").kill_writer();
     let desk = app.desk("acme");
     asking_until(&app, || desk.status().generation == 2).await;
@@ -129,7 +134,8 @@ async fn ten_rebuilds_asked_for_at_once_are_one_build_and_at_most_one_more() {
     let (app, _) = start().await;
     let acme = app.tenant("acme").await;
     let tickets = futures_util::future::join_all((0..10).map(|_| acme.post("/api/v1/reindex", json!({})))).await;
-    let mut jobs: Vec<String> = tickets.into_iter().map(|ticket| ticket.ok()["job_id"].as_str().unwrap().to_owned()).collect();
+    let mut jobs: Vec<String> =
+        tickets.into_iter().map(|ticket| ticket.ok()["job_id"].as_str().unwrap().to_owned()).collect();
     jobs.sort();
     jobs.dedup();
     assert!(jobs.len() <= 2, "{jobs:?}");
@@ -141,7 +147,8 @@ async fn ten_rebuilds_asked_for_at_once_are_one_build_and_at_most_one_more() {
 
 #[tokio::test]
 async fn one_tenant_that_cannot_be_built_among_twenty_leaves_the_others_ready() {
-    let faults = Faults::new(|tenant, place| (tenant.as_str() == "t7" && place == Place::DuringBuild).then_some(Fault::Panic));
+    let faults =
+        Faults::new(|tenant, place| (tenant.as_str() == "t7" && place == Place::DuringBuild).then_some(Fault::Panic));
     let root = (0..20).fold(Root::new(), |root, at| root.tenant(&format!("t{at}"), "", APPLES));
     let app = root.start_with(|_| {}, faults).await;
     assert_eq!(app.state.tenants.ready(), (19, 20));

@@ -41,7 +41,8 @@ async fn another_tenants_things_are_as_absent_as_things_that_never_were() {
             }
             body
         };
-        let (theirs, never) = (acme.get(&theirs).await.problem(404, "not_found"), acme.get(&never).await.problem(404, "not_found"));
+        let (theirs, never) =
+            (acme.get(&theirs).await.problem(404, "not_found"), acme.get(&never).await.problem(404, "not_found"));
         assert_eq!(same(theirs), same(never));
     }
     acme.delete("/api/v1/documents/secret.txt").await.problem(404, "not_found");
@@ -75,7 +76,8 @@ async fn each_route_refuses_strangers_and_tokens_without_its_scope() {
         (Method::DELETE, "/api/v1/tenants/acme"),
         (Method::GET, "/api/v1/audit"),
     ] {
-        let send = |caller: &crate::harness::Caller<'_>| caller.request(method.clone(), path).json(&json!({ "query": "x" }));
+        let send =
+            |caller: &crate::harness::Caller<'_>| caller.request(method.clone(), path).json(&json!({ "query": "x" }));
         let status = |request: reqwest::RequestBuilder| async { request.send().await.unwrap().status().as_u16() };
         assert_eq!(status(send(&app.anonymous())).await, 401, "{method} {path}");
         assert_eq!(status(send(&app.bearer("a.b.c"))).await, 401, "{method} {path}");
@@ -87,7 +89,11 @@ async fn each_route_refuses_strangers_and_tokens_without_its_scope() {
 #[tokio::test]
 async fn a_hot_tenant_is_refused_while_its_neighbour_is_not() {
     let root = Root::new()
-        .tenant("hot", "[limits]\nqueries_per_minute = 1\nburst = 2\n", &[("a.md", "# A\n\nThe answer is blue.\n")])
+        .tenant(
+            "hot",
+            "[limits]\nqueries_per_minute = 1\nburst = 2\n[answer]\nmin_score = 0.1\n",
+            &[("a.md", "# A\n\nThe answer is blue.\n")],
+        )
         .tenant("cold", "", &[("a.md", "# A\n\nThe answer is red.\n")]);
     let app = root.start().await;
     let (hot, cold) = (app.tenant("hot").await, app.tenant("cold").await);
