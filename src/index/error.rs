@@ -103,8 +103,17 @@ fn disk_error(error: &TantivyError) -> Option<io::Error> {
         | TantivyError::OpenWriteError(OpenWriteError::IoError { io_error: io, .. })
         | TantivyError::OpenDirectoryError(OpenDirectoryError::IoError { io_error: io, .. })
         | TantivyError::LockFailure(LockError::IoError(io), _) => Some(same(io)),
+        // Some errors of the disk reach us in words only.
+        TantivyError::InternalError(words) | TantivyError::ErrorInThread(words) => named_in(words),
         _ => None,
     }
+}
+
+/// The operating system's error that `words` end with, as the standard library spells it.
+fn named_in(words: &str) -> Option<io::Error> {
+    let (_, code) = words.rsplit_once("(os error ")?;
+    let (code, _) = code.split_once(')')?;
+    code.parse().ok().map(io::Error::from_raw_os_error)
 }
 
 /// A copy of an error that keeps its kind.

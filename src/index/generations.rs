@@ -238,7 +238,7 @@ impl Generations {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(IndexError::io("read"))?,
         };
-        let json = files::unseal(&content).map_err(|reason| bad_current(reason))?;
+        let json = files::unseal(&content).map_err(bad_current)?;
         serde_json::from_str(json).map(Some).map_err(|_| bad_current("it names no generations"))
     }
 

@@ -5,10 +5,11 @@
 //!
 //! ```text
 //! generations.rs  which generations there are, which serves: the folder
-//! writer.rs       changes to one generation: upsert, remove, commit, seal        open.rs      opening one, checked
+//! writer.rs       changes to one generation: upsert, remove, commit, seal
+//! engine.rs       tantivy in its folder                                            open.rs      opening it, checked
 //! snapshot.rs     one state of one generation, as queries read it
 //!   words.rs      BM25, stored chunks and texts (tantivy)                        schema.rs    how they stand there
-//!   vectors.rs    dense search: flat.rs few vectors, graph.rs many (usearch)
+//!   vectors.rs    dense search: few vectors flat, many in graph.rs (usearch)
 //!   catalog.rs    documents in memory: numbers, entries, hashes, languages
 //! analysis.rs     text to terms     language.rs  which language     fuse.rs      several lists to one
 //! manifest.rs     checksums         files.rs     whole or absent    error.rs     why not
@@ -16,6 +17,7 @@
 
 mod analysis;
 mod catalog;
+mod engine;
 mod error;
 #[cfg(test)]
 mod faults;
@@ -34,11 +36,9 @@ mod vectors;
 mod words;
 mod writer;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tantivy::directory::MmapDirectory;
 
 pub use analysis::ANALYSER_VERSION;
 pub use catalog::document_of;
@@ -131,12 +131,4 @@ pub struct StoredChunk {
     pub document: Arc<DocumentEntry>,
     /// The chunk.
     pub chunk: Chunk,
-}
-
-/// tantivy's folder at `path`.
-fn directory(path: &Path) -> Result<Box<dyn tantivy::Directory>, IndexError> {
-    let folder = MmapDirectory::open(path).map_err(|error| IndexError::tantivy("open")(error.into()))?;
-    #[cfg(test)]
-    let folder = faults::Faulty::around(folder);
-    Ok(Box::new(folder))
 }

@@ -11,13 +11,13 @@ use std::fs;
 use std::io;
 use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tantivy::directory::error::OpenReadError;
 use tantivy::{Index, TantivyError};
 use tracing::info;
 
 use super::catalog::{Catalog, Stamp, key_of};
+use super::engine::{Engine, directory};
 use super::error::guarded;
 use super::files;
 use super::graph::Graph;
@@ -25,34 +25,22 @@ use super::manifest::{Home, META_JSON, Manifest, TANTIVY, VECTORS, of_tantivy};
 use super::schema::Fields;
 use super::vectors::{Added, Vectors};
 use super::words::Words;
-use super::writer::{GenerationWriter, reader};
-use super::{IndexError, Snapshot, directory};
+use super::{GenerationInfo, IndexError, Snapshot};
 
-impl GenerationWriter {
-    /// Opens the sealed generation in `home`.
-    pub(super) fn open(home: Home) -> Result<Self, IndexError> {
-        let manifest = Manifest::read(&home)?;
+impl Engine {
+    /// Opens what stands in `home`, every file held to its checksum.
+    pub fn open(home: Home, manifest: &Manifest) -> Result<Self, IndexError> {
         mend(&home).map_err(IndexError::io("mend"))?;
-        let index = read_with(&home, || Index::open(directory_of(&home)?))?;
+        let folder = directory(&home.path(TANTIVY))?;
+        let index = read_with(&home, || Index::open(folder))?;
         let fields = Fields::of(&index).ok_or_else(|| home.damaged(META_JSON, "its schema is not the one it had"))?;
-        verify(&home, &manifest, &index)?;
-        let reader = read_with(&home, || reader(&index))?;
-        let words = read_with(&home, || Words::new(reader.searcher(), fields))?;
-        let graph = saved_graph(&home, &manifest);
-        let vectors = graph.map_or_else(
-            || Vectors::new(manifest.info.spec.dimension),
-            |graph| Vectors::of_graph(graph, manifest.info.spec.dimension),
-        );
-        let saved = vectors.graph().cloned();
-        let state = Snapshot::new(manifest.info.clone(), 0, fields, Arc::new(words), vectors.clone(), Arc::default());
-        let mut writer =
-            Self { home, index, fields, reader, manifest, sealed: true, saved, state, pending: None, adrift: false };
-        writer.state = writer.load(vectors)?;
-        Ok(writer)
+        verify(&home, manifest, &index)?;
+        let reader = read_with(&home, || Self::reader(&index))?;
+        Ok(Self { home, index, fields, reader })
     }
 
-    /// Reads the state that stands on disk, and completes `vectors` to it.
-    pub(super) fn load(&self, vectors: Vectors) -> Result<Snapshot, IndexError> {
+    /// Reads the state that stands on disk, of the generation `info` tells of, and completes `vectors` to it.
+    pub fn load(&self, info: &GenerationInfo, vectors: &Vectors) -> Result<Snapshot, IndexError> {
         read_with(&self.home, || self.reader.reload())?;
         let stamp = read_with(&self.home, || stamp(&self.index))?;
         let words = read_with(&self.home, || Words::new(self.reader.searcher(), self.fields))?;
@@ -67,13 +55,21 @@ impl GenerationWriter {
         if catalog.stamp(stamp.revision) != stamp {
             return Err(self.home.damaged(META_JSON, "its documents are not those that were committed"));
         }
-        let missing = read_with(&self.home, || self.stored_vectors(&words, &catalog, &vectors.missing(&catalog)))?;
-        let vectors = vectors.next(&catalog, &missing)?;
-        self.snapshot_of(stamp.revision, catalog, vectors)
+        let missing = vectors.missing(&catalog);
+        let stored = read_with(&self.home, || self.stored_vectors(&words, &catalog, &missing, info.spec.dimension))?;
+        let vectors = vectors.next(&catalog, &stored)?;
+        self.snapshot(info, stamp.revision, words, catalog, vectors)
     }
 
     /// The vectors of these documents as tantivy keeps them.
-    fn stored_vectors(&self, words: &Words, catalog: &Catalog, numbers: &[u64]) -> tantivy::Result<Added> {
+    fn stored_vectors(
+        &self,
+        words: &Words,
+        catalog: &Catalog,
+        numbers: &[u64],
+        dimension: usize,
+    ) -> tantivy::Result<Added> {
+        let lost = || TantivyError::InternalError("a stored vector is missing".into());
         let mut found = Added::new();
         for &number in numbers {
             let chunks = catalog.entry(number).map_or(0, |entry| entry.chunks);
@@ -81,8 +77,7 @@ impl GenerationWriter {
             for ordinal in 0..chunks {
                 let stored = words.chunk(key_of(number, ordinal))?;
                 let vector = stored.and_then(|stored| self.fields.vector(&stored));
-                let fits = vector.filter(|vector| vector.len() == self.manifest.info.spec.dimension);
-                vectors.push(fits.ok_or_else(|| TantivyError::InternalError("a stored vector is missing".into()))?);
+                vectors.push(vector.filter(|vector| vector.len() == dimension).ok_or_else(lost)?);
             }
             found.insert(number, vectors);
         }
@@ -129,24 +124,22 @@ fn verify(home: &Home, manifest: &Manifest, index: &Index) -> Result<(), IndexEr
     Ok(())
 }
 
-/// The graph on disk, if its checksum holds. It can be made anew, so its loss is no damage.
-fn saved_graph(home: &Home, manifest: &Manifest) -> Option<Graph> {
-    manifest.files.get(VECTORS)?;
+/// The vectors in the graph on disk, if its checksum holds; else none, to be completed from what tantivy keeps. So the
+/// loss of the graph is no damage.
+pub(super) fn saved_vectors(home: &Home, manifest: &Manifest) -> Vectors {
+    let dimension = manifest.info.spec.dimension;
+    if !manifest.files.contains_key(VECTORS) {
+        return Vectors::new(dimension);
+    }
     let load = || {
         manifest.check(home, VECTORS)?;
-        Graph::load(&home.path(VECTORS), manifest.info.spec.dimension)
+        Graph::load(&home.path(VECTORS), dimension)
     };
-    match guarded(load) {
-        Ok(Ok(graph)) => Some(graph),
-        Ok(Err(error)) => {
-            info!(generation = home.number, %error, "making the graph of vectors anew");
-            None
-        }
-        Err(reason) => {
-            info!(generation = home.number, reason, "making the graph of vectors anew");
-            None
-        }
-    }
+    let loaded = guarded(load).unwrap_or_else(|reason| Err(IndexError::Engine(reason.into())));
+    loaded.map(|graph| Vectors::of_graph(graph, dimension)).unwrap_or_else(|error| {
+        info!(generation = home.number, %error, "making the graph of vectors anew");
+        Vectors::new(dimension)
+    })
 }
 
 /// What the last commit says of itself.
@@ -155,10 +148,6 @@ fn stamp(index: &Index) -> tantivy::Result<Stamp> {
         Some(payload) => Ok(serde_json::from_str(&payload).map_err(io::Error::from)?),
         None => Ok(Catalog::default().stamp(0)),
     }
-}
-
-fn directory_of(home: &Home) -> tantivy::Result<Box<dyn tantivy::Directory>> {
-    directory(&home.path(TANTIVY)).map_err(|error| TantivyError::InternalError(error.to_string()))
 }
 
 /// Runs an engine's reading of files that may be damaged. Whatever goes wrong but for the disk's refusal is damage.

@@ -1,53 +1,46 @@
 //! One generation that is being written.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use tantivy::IndexWriter;
 use tantivy::directory::Directory;
-use tantivy::indexer::IndexWriterOptions;
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy};
 use tracing::warn;
 
 use super::catalog::{Catalog, MOST_CHUNKS};
+use super::engine::Engine;
 use super::error::guarded;
 use super::files::{self, FileMark};
 use super::graph::Graph;
-use super::manifest::{Home, Manifest, SCHEMA, TANTIVY, VECTORS};
-use super::schema::{Fields, LONGEST_META, Meta, halves};
+use super::manifest::{Home, Manifest, SCHEMA, VECTORS};
+use super::open::saved_vectors;
+use super::schema::{LONGEST_META, Meta, halves};
 use super::vectors::{Added, Vectors};
-use super::words::Words;
-use super::{GenerationInfo, IndexError, IndexSpec, IndexedDocument, Snapshot, directory, language};
+use super::{GenerationInfo, IndexError, IndexSpec, IndexedDocument, Snapshot, language};
 use crate::domain::{DocumentId, Timestamp};
-
-/// Memory of tantivy's writer, bytes: the least it takes. It is open only while there is work.
-const WRITER_MEMORY: usize = 15_000_000;
-/// Blocks of the document store that a reader keeps unpacked, 16 to 80 KiB each, a segment.
-const CACHED_BLOCKS: usize = 32;
 
 /// One generation that is being written: a new one, or small changes to the serving one.
 ///
 /// Idle, it costs no thread and no memory beyond its snapshot's.
 pub struct GenerationWriter {
-    pub(super) home: Home,
-    pub(super) index: Index,
-    pub(super) fields: Fields,
-    pub(super) reader: IndexReader,
-    pub(super) manifest: Manifest,
+    engine: Engine,
+    manifest: Manifest,
     /// Whether the manifest stands on disk, as it does from the first [`GenerationWriter::seal`] on.
-    pub(super) sealed: bool,
+    sealed: bool,
     /// The graph that stands on disk.
-    pub(super) saved: Option<Arc<Graph>>,
+    saved: Option<Arc<Graph>>,
     /// The last committed state.
-    pub(super) state: Snapshot,
+    state: Snapshot,
     /// Changes since.
-    pub(super) pending: Option<Pending>,
+    pending: Option<Pending>,
     /// A commit failed half-way, so that the disk may hold another state than `state`.
-    pub(super) adrift: bool,
+    adrift: bool,
 }
 
 /// Changes since the last commit.
-pub(super) struct Pending {
-    engine: IndexWriter,
+struct Pending {
+    writer: IndexWriter,
     catalog: Catalog,
     added: Added,
     /// Why they cannot be committed any more.
@@ -57,11 +50,6 @@ pub(super) struct Pending {
 impl GenerationWriter {
     /// A new, empty generation in the fresh folder `home`.
     pub(super) fn create(home: Home, spec: &IndexSpec, reason: &str) -> Result<Self, IndexError> {
-        files::create_folder(&home.path(TANTIVY)).map_err(IndexError::io("create"))?;
-        let (fields, schema) = Fields::new();
-        let index = Index::create(directory(&home.path(TANTIVY))?, schema, Fields::settings())
-            .map_err(IndexError::tantivy("create"))?;
-        let reader = reader(&index).map_err(IndexError::tantivy("create"))?;
         let info = GenerationInfo {
             number: home.number,
             made_at: Timestamp::now(),
@@ -71,22 +59,20 @@ impl GenerationWriter {
             bytes: 0,
             spec: spec.clone(),
         };
-        let words = Words::new(reader.searcher(), fields).map_err(IndexError::tantivy("create"))?;
-        let vectors = Vectors::new(spec.dimension);
-        let state = Snapshot::new(info.clone(), 0, fields, Arc::new(words), vectors, Arc::default());
-        let manifest = Manifest { schema: SCHEMA, revision: 0, info, files: std::collections::BTreeMap::new() };
-        Ok(Self {
-            home,
-            index,
-            fields,
-            reader,
-            manifest,
-            sealed: false,
-            saved: None,
-            state,
-            pending: None,
-            adrift: false,
-        })
+        let engine = Engine::create(home)?;
+        let state = engine.read(&info, 0, Catalog::default(), Vectors::new(spec.dimension))?;
+        let manifest = Manifest { schema: SCHEMA, revision: 0, info, files: BTreeMap::new() };
+        Ok(Self { engine, manifest, sealed: false, saved: None, state, pending: None, adrift: false })
+    }
+
+    /// Opens the sealed generation in `home`.
+    pub(super) fn open(home: Home) -> Result<Self, IndexError> {
+        let manifest = Manifest::read(&home)?;
+        let vectors = saved_vectors(&home, &manifest);
+        let engine = Engine::open(home, &manifest)?;
+        let state = engine.load(&manifest.info, &vectors)?;
+        let saved = vectors.graph().cloned();
+        Ok(Self { engine, manifest, sealed: true, saved, state, pending: None, adrift: false })
     }
 
     /// Adds a document, in place of one of the same id.
@@ -98,13 +84,13 @@ impl GenerationWriter {
     pub fn upsert(&mut self, mut document: IndexedDocument) -> Result<(), IndexError> {
         self.check(&document)?;
         document.entry.language = language::of_document(&document.text).to_owned();
-        let fields = self.fields;
+        let fields = self.engine.fields;
         let pending = self.pending()?;
         let meta = fitted(Meta { number: pending.catalog.next(), entry: document.entry.clone() })?;
         let encoded = fields.encode(&document, &meta).map_err(|error| refused(&meta.entry.id, error))?;
-        pending.run(|engine| {
-            engine.delete_term(fields.document_term(&meta.entry.id));
-            encoded.into_iter().try_for_each(|stored| engine.add_document(stored).map(|_| ()))
+        pending.run(|writer| {
+            writer.delete_term(fields.document_term(&meta.entry.id));
+            encoded.into_iter().try_for_each(|stored| writer.add_document(stored).map(|_| ()))
         })?;
         if let Some(replaced) = pending.catalog.number(&meta.entry.id) {
             pending.added.remove(&replaced);
@@ -124,10 +110,10 @@ impl GenerationWriter {
         if catalog.number(id).is_none() {
             return Ok(false);
         }
-        let term = self.fields.document_term(id);
+        let term = self.engine.fields.document_term(id);
         let pending = self.pending()?;
-        pending.run(|engine| {
-            engine.delete_term(term);
+        pending.run(|writer| {
+            writer.delete_term(term);
             Ok(())
         })?;
         if let Some(number) = pending.catalog.remove(id) {
@@ -149,7 +135,7 @@ impl GenerationWriter {
                 // What the disk holds is read again, at once if it can be, or before the next change.
                 self.adrift = true;
                 if let Err(later) = self.settle() {
-                    warn!(generation = self.home.number, error = %later, "the state of the index is not known yet");
+                    warn!(generation = self.engine.home.number, error = %later, "the state of the index is not known yet");
                 }
                 return Err(error);
             }
@@ -190,7 +176,7 @@ impl GenerationWriter {
     fn settle(&mut self) -> Result<(), IndexError> {
         if self.adrift {
             self.pending = None;
-            self.state = self.load(self.state.vectors().clone())?;
+            self.state = self.engine.load(&self.manifest.info, self.state.vectors())?;
             self.adrift = false;
         }
         Ok(())
@@ -200,16 +186,9 @@ impl GenerationWriter {
     fn pending(&mut self) -> Result<&mut Pending, IndexError> {
         self.settle()?;
         if self.pending.is_none() {
-            let options = IndexWriterOptions::builder()
-                .memory_budget_per_thread(WRITER_MEMORY)
-                .num_worker_threads(1)
-                .num_merge_threads(1)
-                .build();
-            let opened = guarded(|| self.index.writer_with_options(options));
-            let engine =
-                opened.map_err(|reason| IndexError::Engine(reason.into()))?.map_err(IndexError::tantivy("write"))?;
+            let writer = self.engine.writer()?;
             let catalog = Catalog::clone(self.state.catalog());
-            self.pending = Some(Pending { engine, catalog, added: Added::new(), failed: None });
+            self.pending = Some(Pending { writer, catalog, added: Added::new(), failed: None });
         }
         let pending = self.pending.as_mut().filter(|pending| pending.failed.is_none());
         pending.ok_or_else(|| IndexError::Engine("earlier changes failed: commit, then try them again".into()))
@@ -225,35 +204,17 @@ impl GenerationWriter {
         let stamp = pending.catalog.stamp(self.state.revision() + 1);
         let payload = serde_json::to_string(&stamp).map_err(|error| IndexError::Engine(error.to_string()))?;
         let committed = guarded(|| -> tantivy::Result<()> {
-            let mut prepared = pending.engine.prepare_commit()?;
+            let mut prepared = pending.writer.prepare_commit()?;
             prepared.set_payload(&payload);
             prepared.commit()?;
             // tantivy renames its commit record into place and leaves it to the disk when that becomes durable.
-            Ok(self.index.directory().sync_directory()?)
+            Ok(self.engine.index.directory().sync_directory()?)
         });
         committed.map_err(|reason| IndexError::Engine(reason.into()))?.map_err(IndexError::tantivy("commit"))?;
-        if let Err(error) = pending.engine.wait_merging_threads() {
-            warn!(generation = self.home.number, %error, "merging segments failed; nothing is lost");
+        if let Err(error) = pending.writer.wait_merging_threads() {
+            warn!(generation = self.engine.home.number, %error, "merging segments failed; nothing is lost");
         }
-        self.reader.reload().map_err(IndexError::tantivy("read"))?;
-        self.snapshot_of(stamp.revision, pending.catalog, vectors)
-    }
-
-    /// The snapshot of what the reader reads now.
-    pub(super) fn snapshot_of(
-        &self,
-        revision: u64,
-        catalog: Catalog,
-        vectors: Vectors,
-    ) -> Result<Snapshot, IndexError> {
-        let words = Words::new(self.reader.searcher(), self.fields).map_err(IndexError::tantivy("read"))?;
-        let info = GenerationInfo {
-            documents: catalog.len() as u64,
-            chunks: catalog.chunks(),
-            bytes: self.home.bytes().map_err(IndexError::io("measure"))?,
-            ..self.manifest.info.clone()
-        };
-        Ok(Snapshot::new(info, revision, self.fields, Arc::new(words), vectors, Arc::new(catalog)))
+        self.engine.read(&self.manifest.info, stamp.revision, pending.catalog, vectors)
     }
 
     /// Saves the graph unless it stands on disk already; whether it was saved.
@@ -269,10 +230,10 @@ impl GenerationWriter {
         }
         if let Some(graph) = &graph {
             let content = graph.to_bytes()?;
-            files::replace(&self.home.path(VECTORS), &content).map_err(IndexError::io("save"))?;
+            files::replace(&self.engine.home.path(VECTORS), &content).map_err(IndexError::io("save"))?;
             self.manifest.files.insert(VECTORS.to_owned(), FileMark::of_bytes(&content));
         } else {
-            files::remove(&self.home.path(VECTORS)).map_err(IndexError::io("save"))?;
+            files::remove(&self.engine.home.path(VECTORS)).map_err(IndexError::io("save"))?;
             self.manifest.files.remove(VECTORS);
         }
         self.saved = graph;
@@ -282,18 +243,18 @@ impl GenerationWriter {
     /// Writes the manifest after a commit. That it fails is no failure of the commit: opening finds what is newer.
     fn note(&mut self) {
         if let Err(error) = self.write_manifest() {
-            warn!(generation = self.home.number, %error, "the manifest is behind its index until the next commit");
+            warn!(generation = self.engine.home.number, %error, "the manifest is behind its index until the next commit");
         }
     }
 
     fn write_manifest(&mut self) -> Result<(), IndexError> {
-        let metas = self.index.load_metas().map_err(IndexError::tantivy("read"))?;
+        let metas = self.engine.index.load_metas().map_err(IndexError::tantivy("read"))?;
         let mut named = metas.list_segment_files();
         named.insert("meta.json".into());
-        self.manifest.mark(&self.home, named).map_err(IndexError::io("read"))?;
+        self.manifest.mark(&self.engine.home, named).map_err(IndexError::io("read"))?;
         self.manifest.info = self.state.info();
         self.manifest.revision = self.state.revision();
-        self.manifest.write(&self.home).map_err(IndexError::io("write"))
+        self.manifest.write(&self.engine.home).map_err(IndexError::io("write"))
     }
 
     /// Refuses a document that contradicts itself.
@@ -320,18 +281,13 @@ impl GenerationWriter {
 impl Pending {
     /// Runs a change in tantivy; a failure is kept, because tantivy's writer is of no use after one.
     fn run(&mut self, change: impl FnOnce(&IndexWriter) -> tantivy::Result<()>) -> Result<(), IndexError> {
-        let Err(error) = change(&self.engine) else { return Ok(()) };
+        let Err(error) = change(&self.writer) else { return Ok(()) };
         // The worker thread that died knows why; the door it left closed does not.
-        let cause = guarded(|| self.engine.prepare_commit().err()).ok().flatten().unwrap_or(error);
+        let cause = guarded(|| self.writer.prepare_commit().err()).ok().flatten().unwrap_or(error);
         let error = IndexError::tantivy("write")(cause);
         self.failed = Some(error.again());
         Err(error)
     }
-}
-
-/// A reader that looks for new commits only when it is told to: no thread watches.
-pub(super) fn reader(index: &Index) -> tantivy::Result<IndexReader> {
-    index.reader_builder().reload_policy(ReloadPolicy::Manual).doc_store_cache_num_blocks(CACHED_BLOCKS).try_into()
 }
 
 /// Makes an entry fit its column: warnings are cut, attributes are not.
