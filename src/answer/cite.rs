@@ -105,10 +105,13 @@ impl<'a> Sources<'a> {
             return named.into_iter().map(|(hit, best)| (hit, best.span)).collect();
         }
         let any = (0..self.hits.len()).filter_map(|hit| Some((hit, self.best(hit, &terms)?)));
-        let clear = any.filter(|(_, best)| {
-            best.share >= CLEARLY_SAID && best.found >= CLEARLY_SAID_WORDS && best.numbers
-        });
-        clear.max_by(|(_, a), (_, b)| a.share.total_cmp(&b.share)).map(|(hit, best)| (hit, best.span)).into_iter().collect()
+        let clear =
+            any.filter(|(_, best)| best.share >= CLEARLY_SAID && best.found >= CLEARLY_SAID_WORDS && best.numbers);
+        clear
+            .max_by(|(_, a), (_, b)| a.share.total_cmp(&b.share))
+            .map(|(hit, best)| (hit, best.span))
+            .into_iter()
+            .collect()
     }
 
     /// The span of a passage that has most of the sentence's words; the shortest of equals. `None` for an unknown passage.

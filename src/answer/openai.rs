@@ -61,7 +61,8 @@ impl OpenAiAnswerer {
     async fn ask(&self, ask: Ask<'_>) -> Result<Draft, AnswerError> {
         let provider = self.provider.as_deref();
         let provider = provider.ok_or_else(|| self.unavailable("carrel.toml has no provider of this name"))?;
-        let body = serde_json::to_vec(&self.request(&ask, provider)).map_err(|_| self.invalid("the prompt is no JSON"))?;
+        let body =
+            serde_json::to_vec(&self.request(&ask, provider)).map_err(|_| self.invalid("the prompt is no JSON"))?;
         let timeout = ask.settings.timeout;
         let answer = provider.post("/chat/completions", Bytes::from(body), Urgency::Now, timeout, MAX_BYTES).await;
         let answer = answer.map_err(|error| match error {
@@ -90,7 +91,10 @@ impl OpenAiAnswerer {
         let (system, user) = prompt::messages(ask);
         let limit = Some(ask.settings.max_output_tokens);
         let newest = is_openai(&provider.settings().base_url);
-        #[expect(deprecated, reason = "OpenAI's newest models refuse `max_tokens`, most other servers know nothing else")]
+        #[expect(
+            deprecated,
+            reason = "OpenAI's newest models refuse `max_tokens`, most other servers know nothing else"
+        )]
         CreateChatCompletionRequest {
             model: self.model.clone(),
             messages: vec![

@@ -189,7 +189,8 @@ fn is_wrapped(before: &str, next: &str) -> bool {
 fn sentence_end(text: &str) -> Option<usize> {
     let mut from = 0;
     loop {
-        let (at, sign) = text[from..].char_indices().find(|(_, c)| ends_where_space_follows(*c) || ends_anywhere(*c))?;
+        let (at, sign) =
+            text[from..].char_indices().find(|(_, c)| ends_where_space_follows(*c) || ends_anywhere(*c))?;
         let before = &text[..from + at];
         let mut end = before.len() + sign.len_utf8();
         end += closing_length(&text[end..]);
@@ -250,8 +251,8 @@ fn begins_a_sentence(next: &str) -> bool {
 /// Whether the full stop behind `before` belongs to an abbreviation or an initial.
 fn abbreviates(before: &str, next: &str) -> bool {
     const ALWAYS: [&str; 27] = [
-        "mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "vs", "fig", "figs", "approx", "gen", "col", "sen", "rep", "gov",
-        "rev", "hon", "capt", "lt", "sgt", "bzw", "ca", "mme", "sra", "cf",
+        "mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "vs", "fig", "figs", "approx", "gen", "col", "sen", "rep",
+        "gov", "rev", "hon", "capt", "lt", "sgt", "bzw", "ca", "mme", "sra", "cf",
     ];
     const BEFORE_NUMBERS: [&str; 12] = ["no", "nos", "nr", "vol", "p", "pp", "art", "sec", "ch", "eq", "para", "abs"];
     let word = &before[before.trim_end_matches(char::is_alphabetic).len()..];
@@ -266,6 +267,7 @@ fn abbreviates(before: &str, next: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use super::Kind::{Code, Heading, Row, Sentence};
     use super::*;
 
     fn cut(text: &str) -> Vec<&str> {
@@ -280,7 +282,10 @@ mod tests {
     fn sentences_end_where_a_reader_ends_them() {
         for (text, sentences) in [
             ("It works. It is fast!  Is it? Yes.", &["It works.", "It is fast!", "Is it?", "Yes."][..]),
-            ("Mr. Smith met J. R. Doe at 5.30 p.m. today. He left.", &["Mr. Smith met J. R. Doe at 5.30 p.m. today.", "He left."]),
+            (
+                "Mr. Smith met J. R. Doe at 5.30 p.m. today. He left.",
+                &["Mr. Smith met J. R. Doe at 5.30 p.m. today.", "He left."],
+            ),
             ("See e.g. the U.S. Congress, no. 5. Then stop.", &["See e.g. the U.S. Congress, no. 5.", "Then stop."]),
             ("He said \u{201c}Go.\u{201d} She went.", &["He said \u{201c}Go.\u{201d}", "She went."]),
             ("It fell.[12] It rose.[3][4] (Twice.) End", &["It fell.[12]", "It rose.[3][4]", "(Twice.)", "End"]),
@@ -297,7 +302,8 @@ mod tests {
 
     #[test]
     fn wrapped_lines_are_one_sentence_and_short_lines_several() {
-        let wrapped = "The supervisor owns one actor a tenant and starts it again\nwhen it dies. Nothing else\nis lost.";
+        let wrapped =
+            "The supervisor owns one actor a tenant and starts it again\nwhen it dies. Nothing else\nis lost.";
         let first = "The supervisor owns one actor a tenant and starts it again\nwhen it dies.";
         assert_eq!(cut(wrapped), [first, "Nothing else\nis lost."]);
         assert_eq!(cut("Name: Ann\nTown: Bern\nSince 1990"), ["Name: Ann", "Town: Bern", "Since 1990"]);
@@ -309,7 +315,6 @@ mod tests {
     fn markdown_signs_stay_outside_of_pieces() {
         let text = "# Title #\n\nSome words.\n\n- one item\n  goes on\n* two\n12. twelve\n> quoted words\n\n| a | b |\n|---|---|\n\
                     | 1 | 2 |\n\n***\n\nUnder\n-----\n= Wiki =\n```sh\nrun it\n\nnow\n```\nafter";
-        use Kind::{Code, Heading, Row, Sentence};
         let expected = [
             (Heading, "Title"),
             (Sentence, "Some words."),

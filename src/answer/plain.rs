@@ -427,7 +427,10 @@ mod tests {
 
     #[test]
     fn signs_of_markdown_go_and_meaning_stays() {
-        assert_eq!(line("**Note:** use `carrel *.md` or\n  > 2*3 *so* ~5 ~~old~~ 2 * 3"), "Note: use carrel *.md or 2*3 so ~5 old 2 * 3");
+        assert_eq!(
+            line("**Note:** use `carrel *.md` or\n  > 2*3 *so* ~5 ~~old~~ 2 * 3"),
+            "Note: use carrel *.md or 2*3 so ~5 old 2 * 3"
+        );
         assert_eq!(line("| Limit | `600` |"), "Limit 600");
         assert_eq!(line("at http://127.0.0.1:8080/ now"), "at http://127.0.0.1:8080/ now");
         assert_eq!(shown("## Steps\n- one\n* two\n```sh\n# run\n```"), "## Steps\n- one\n* two\n\n# run\n");

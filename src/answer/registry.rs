@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Answerer;
 use super::extractive::Extractive;
 use super::openai::OpenAiAnswerer;
-use super::Answerer;
 use crate::config::{Config, ModelRef};
 use crate::provider::{ProviderError, Providers};
 

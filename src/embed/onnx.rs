@@ -49,9 +49,10 @@ pub(super) fn dequantise(graph: &mut GraphProto) -> Result<(), String> {
 
 /// Whether every node that reads `table` picks whole rows of it.
 fn is_only_looked_up(nodes: &[NodeProto], table: &str) -> bool {
-    nodes.iter().filter(|node| node.input.iter().any(|input| input == table)).all(|node| {
-        node.op_type == "Gather" && node.input[0] == table && integer(node, "axis").unwrap_or(0) == 0
-    })
+    nodes
+        .iter()
+        .filter(|node| node.input.iter().any(|input| input == table))
+        .all(|node| node.op_type == "Gather" && node.input[0] == table && integer(node, "axis").unwrap_or(0) == 0)
 }
 
 /// Puts `Gather(codes) * Gather(scales)` in place of a `Gather` from the dequantised `table`; other nodes stay.
@@ -98,7 +99,8 @@ fn multiplied(name: &str, codes: &TensorProto, scales: &TensorProto, axis: i64) 
     if !is_int8 || codes.raw_data.len() != rows * columns || scales.raw_data.len() != slices * size_of::<f32>() {
         return Err(wrong("must be int8 with one f32 scale a slice"));
     }
-    let scales: Vec<f32> = scales.raw_data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let scales: Vec<f32> =
+        scales.raw_data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     let mut raw_data = Vec::with_capacity(codes.raw_data.len() * size_of::<f32>());
     for (row, codes) in codes.raw_data.chunks_exact(columns.max(1)).enumerate() {
         for (column, code) in codes.iter().enumerate() {

@@ -88,9 +88,10 @@ impl Embedders {
             return Ok(vector);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        let embedded = embedder.embed(&[text.to_owned()], Purpose::Question).await?;
-        let vector = embedded.vectors.into_iter().next();
-        let vector: Arc<[f32]> = vector.ok_or_else(|| EmbedError::Builtin("no vector for a question".to_owned()))?.into();
+        let made = embedder.embed(&[text.to_owned()], Purpose::Question).await?;
+        let vector = made.vectors.into_iter().next();
+        let vector: Arc<[f32]> =
+            vector.ok_or_else(|| EmbedError::Builtin("no vector for a question".to_owned()))?.into();
         self.questions.insert(key, vector.clone());
         Ok(vector)
     }
@@ -159,11 +160,7 @@ mod tests {
     }
 
     fn counted(dimension: usize) -> Arc<Counted> {
-        Arc::new(Counted {
-            inner: HashEmbedder::new(dimension),
-            calls: AtomicU64::new(0),
-            failing: AtomicU64::new(0),
-        })
+        Arc::new(Counted { inner: HashEmbedder::new(dimension), calls: AtomicU64::new(0), failing: AtomicU64::new(0) })
     }
 
     fn config(more: &str) -> Config {

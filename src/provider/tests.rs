@@ -60,7 +60,11 @@ fn stalling_server(reply: &'static str) -> SocketAddr {
 async fn a_call_carries_the_key_and_nothing_else_that_identifies() {
     let server = MockServer::start().await;
     let answer = ResponseTemplate::new(200).set_body_string("{}");
-    Mock::given(path("/v1/embeddings")).and(header("authorization", "Bearer sk-1")).respond_with(answer).mount(&server).await;
+    Mock::given(path("/v1/embeddings"))
+        .and(header("authorization", "Bearer sk-1"))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
     let settings = settings(&format!("{}/v1/", server.uri()));
     let key = SecretString::from("sk-1");
     let provider = Provider::new("p", &settings, Some(&key), http_client().unwrap(), quick()).unwrap();
@@ -79,7 +83,8 @@ async fn without_a_key_no_authorization_is_sent() {
 
 #[tokio::test]
 async fn faults_that_may_pass_are_tried_three_times_and_others_once() {
-    for (status, attempts) in [(429, 3), (500, 3), (503, 3), (408, 3), (400, 1), (401, 1), (404, 1), (501, 1), (302, 1)] {
+    for (status, attempts) in [(429, 3), (500, 3), (503, 3), (408, 3), (400, 1), (401, 1), (404, 1), (501, 1), (302, 1)]
+    {
         let server = server_that(ResponseTemplate::new(status).set_body_string("secret of the provider")).await;
         let error = post(&provider(&server.uri()), LONG).await.unwrap_err();
         assert!(matches!(&error, CallError::Unavailable(reason) if reason.contains(&status.to_string())), "{error}");
@@ -120,7 +125,9 @@ async fn a_provider_that_is_not_there_is_unavailable() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    for base_url in [format!("http://{address}"), "http://no-such-host.invalid".to_owned(), format!("https://{address}")] {
+    for base_url in
+        [format!("http://{address}"), "http://no-such-host.invalid".to_owned(), format!("https://{address}")]
+    {
         let error = post(&provider(&base_url), LONG).await.unwrap_err();
         assert!(matches!(error, CallError::Unavailable(_)), "{error}");
         assert!(!error.to_string().contains(&address.port().to_string()), "{error}");
