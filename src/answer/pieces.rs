@@ -37,7 +37,8 @@ pub(super) enum Kind {
 
 /// All pieces of `text`, in order, none overlapping another.
 pub(super) fn pieces(text: &str) -> Vec<Piece> {
-    let mut cutter = Cutter { text, pieces: Vec::with_capacity(text.len() / 80 + 1), open: None, fence: None };
+    let mut cutter =
+        Cutter { text, pieces: Vec::with_capacity(text.len() / 80 + 1), open: None, quoted: false, fence: None };
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         cutter.line(start, line.trim_end());
@@ -53,6 +54,8 @@ struct Cutter<'a> {
     pieces: Vec<Piece>,
     /// The paragraph that is growing.
     open: Option<(usize, usize)>,
+    /// Whether the last line was quoted with `>`.
+    quoted: bool,
     /// The fence that stands open (its sign) and where its code begins.
     fence: Option<(&'static str, usize)>,
 }
@@ -63,6 +66,10 @@ impl Cutter<'_> {
         let end = start + line.len();
         let words = line.trim_start_matches([' ', '\t', '>']);
         let begin = end - words.len();
+        let quoted = line[..line.len() - words.len()].contains('>');
+        if std::mem::replace(&mut self.quoted, quoted) != quoted {
+            self.close_paragraph();
+        }
         if let Some((sign, _)) = self.fence {
             if words.starts_with(sign) {
                 self.close_fence(start);
