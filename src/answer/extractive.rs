@@ -6,6 +6,8 @@
 //! were chosen on 220 judged questions over two long texts (brandonstarxel/chunking_evaluation): the quotes overlap the
 //! judged excerpt for 87 % of those whose three hits hold it.
 
+use std::fmt::Write as _;
+
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::pieces::{Kind, Piece, pieces};
@@ -165,7 +167,8 @@ fn write(mut chosen: Vec<Candidate>, hits: &[Hit]) -> Draft {
         if !draft.text.is_empty() {
             draft.text.push(if shown.contains('\n') || draft.text.contains('\n') { '\n' } else { ' ' });
         }
-        draft.text.push_str(&format!("{shown} [{marker}]"));
+        // Writing to a string cannot fail.
+        let _ = write!(draft.text, "{shown} [{marker}]");
         let quote = hit.text[start..end].to_owned();
         draft.claims.push(Claim { marker, hit: run.hit, start: hit.start + start, end: hit.start + end, quote });
     }
@@ -226,4 +229,93 @@ fn show(run: &Run, hits: &[Hit]) -> String {
 #[expect(clippy::cast_precision_loss, reason = "counts of words and sentences in a few hits")]
 fn to_f32(count: usize) -> f32 {
     count as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::{assert_claims_hold, hit};
+    use super::*;
+
+    fn answer(question: &str, hits: &[Hit]) -> Draft {
+        let draft = quote(question, hits);
+        assert_claims_hold(&draft, hits);
+        assert!(draft.unsupported.is_empty());
+        draft
+    }
+
+    fn library() -> Vec<Hit> {
+        let rules = "# Rules\n\nWelcome to all readers. The **reading room** closes at nine. On Sundays it stays shut. \
+                     Dogs must wait outside the building.\n";
+        let fees =
+            "A lost book costs 25 francs. Late returns cost one franc a day. Nobody reads this far down the page.";
+        vec![hit("rules", 100, rules), hit("fees", 0, fees)]
+    }
+
+    #[test]
+    fn the_sentence_that_answers_is_quoted_exactly_and_shown_plainly() {
+        let draft = answer("When does the reading room close?", &library());
+        assert_eq!(draft.text, "The reading room closes at nine. [1]");
+        assert_eq!(draft.claims[0].quote, "The **reading room** closes at nine.");
+        assert_eq!((draft.claims[0].start, draft.claims[0].hit), (133, 0));
+    }
+
+    #[test]
+    fn sentences_of_two_documents_come_best_document_first_and_in_the_order_of_each_text() {
+        let draft = answer("What does a lost book or a late return cost, and where do dogs wait?", &library());
+        let quotes: Vec<_> = draft.claims.iter().map(|claim| claim.quote.as_str()).collect();
+        let fees = "A lost book costs 25 francs. Late returns cost one franc a day.";
+        assert_eq!(quotes, [fees, "Dogs must wait outside the building."]);
+        assert_eq!(draft.text, format!("{fees} [1] Dogs must wait outside the building. [2]"));
+    }
+
+    #[test]
+    fn without_a_word_in_common_the_best_hit_speaks() {
+        let draft = answer("Öffnungszeiten?", &library());
+        assert_eq!(draft.text, "Welcome to all readers. [1]");
+    }
+
+    #[test]
+    fn a_sentence_that_announces_brings_what_it_announces() {
+        let text = "Intro.\n\nTo start the server, run:\n\n```sh\ncargo build\ncargo run\n```\n\nThen rest.";
+        let draft = answer("How do I start the server?", &[hit("a", 0, text)]);
+        assert_eq!(draft.text, "To start the server, run:\ncargo build\ncargo run [1]");
+        let text = "There are two limits on uploads:\n- 32 MiB a file\n- ten a minute\n\nOther things.";
+        let draft = answer("Which limits on uploads are there?", &[hit("a", 0, text)]);
+        assert_eq!(draft.text, "There are two limits on uploads:\n32 MiB a file\nten a minute [1]");
+    }
+
+    #[test]
+    fn the_same_sentence_in_two_hits_is_said_once() {
+        let twice = [hit("a", 0, "The room closes at nine."), hit("b", 0, "The room closes at nine.")];
+        assert_eq!(answer("When does the room close?", &twice).claims.len(), 1);
+    }
+
+    #[test]
+    fn chinese_is_matched_by_pairs_of_characters() {
+        let text = "图书馆位于市中心。阅览室晚上九点关门。狗必须在外面等候。";
+        assert_eq!(answer("阅览室几点关门？", &[hit("a", 0, text)]).text, "阅览室晚上九点关门。 [1]");
+    }
+
+    #[test]
+    fn a_hit_of_headings_alone_or_of_nothing_harms_nobody() {
+        assert_eq!(answer("Rules?", &[hit("a", 0, "# Rules")]).text, "Rules [1]");
+        assert_eq!(answer("Rules?", &[hit("a", 0, " \n ")]), Draft::default());
+        assert_eq!(answer("Rules?", &[]), Draft::default());
+    }
+
+    proptest! {
+        #[test]
+        fn every_quote_stands_in_the_text_and_no_answer_is_long(
+            question in "(room|close|nine|francs|the|文字|[a-z]{1,5}|[?! ]){1,12}",
+            texts in prop::collection::vec(
+                "(room |closes |nine|25 francs|文字列|é|[.!?:] ?|\\n|\\n\\n|- |# |\\||```\\n|\\[1\\]|[a-z]{1,5} ){0,40}", 1..5),
+        ) {
+            let hits: Vec<Hit> = texts.iter().enumerate().map(|(at, text)| hit(["a", "b"][at % 2], at * 1000, text)).collect();
+            let draft = answer(&question, &hits);
+            prop_assert!(draft.claims.len() <= MAX_SENTENCES);
+            prop_assert!(draft.claims.iter().map(|claim| claim.hit).collect::<std::collections::BTreeSet<_>>().len() <= MAX_SOURCES);
+        }
+    }
 }

@@ -37,7 +37,8 @@ pub(super) enum Kind {
 
 /// All pieces of `text`, in order, none overlapping another.
 pub(super) fn pieces(text: &str) -> Vec<Piece> {
-    let mut cutter = Cutter { text, pieces: Vec::with_capacity(text.len() / 80 + 1), open: None, fence: None };
+    let mut cutter =
+        Cutter { text, pieces: Vec::with_capacity(text.len() / 80 + 1), open: None, quoted: false, fence: None };
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         cutter.line(start, line.trim_end());
@@ -53,6 +54,8 @@ struct Cutter<'a> {
     pieces: Vec<Piece>,
     /// The paragraph that is growing.
     open: Option<(usize, usize)>,
+    /// Whether the last line was quoted with `>`.
+    quoted: bool,
     /// The fence that stands open (its sign) and where its code begins.
     fence: Option<(&'static str, usize)>,
 }
@@ -63,6 +66,10 @@ impl Cutter<'_> {
         let end = start + line.len();
         let words = line.trim_start_matches([' ', '\t', '>']);
         let begin = end - words.len();
+        let quoted = line[..line.len() - words.len()].contains('>');
+        if std::mem::replace(&mut self.quoted, quoted) != quoted {
+            self.close_paragraph();
+        }
         if let Some((sign, _)) = self.fence {
             if words.starts_with(sign) {
                 self.close_fence(start);
@@ -267,6 +274,7 @@ fn abbreviates(before: &str, next: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use super::Kind::{Code, Heading, Row, Sentence};
     use super::*;
 
     fn cut(text: &str) -> Vec<&str> {
@@ -314,7 +322,6 @@ mod tests {
     fn markdown_signs_stay_outside_of_pieces() {
         let text = "# Title #\n\nSome words.\n\n- one item\n  goes on\n* two\n12. twelve\n> quoted words\n\n| a | b |\n|---|---|\n\
                     | 1 | 2 |\n\n***\n\nUnder\n-----\n= Wiki =\n```sh\nrun it\n\nnow\n```\nafter";
-        use Kind::{Code, Heading, Row, Sentence};
         let expected = [
             (Heading, "Title"),
             (Sentence, "Some words."),

@@ -95,6 +95,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn run(mut self) -> Plain {
+        self.at = line_signs(self.text);
         while let Some(c) = self.rest().chars().next() {
             let taken = match c {
                 '!' => self.image(),
@@ -153,11 +154,12 @@ impl<'a> Scanner<'a> {
     fn bracket(&mut self) -> usize {
         let rest = self.rest();
         if let Some((length, numbers)) = markers(rest) {
+            let whole = length + address(&rest[length..]);
             match self.author {
-                Author::Model => self.take_markers(&numbers),
+                Author::Model => self.take_markers(&numbers, &rest[whole..]),
                 Author::Document => self.parenthesise(&rest[..length]),
             }
-            return length + address(&rest[length..]);
+            return whole;
         }
         let Some(label) = label(rest) else { return 0 };
         let target = target(&rest[label..]);
@@ -175,18 +177,18 @@ impl<'a> Scanner<'a> {
         self.keep(')');
     }
 
-    fn take_markers(&mut self, numbers: &[u32]) {
+    fn take_markers(&mut self, numbers: &[u32], next: &str) {
         let end = self.out.text.trim_end_matches(' ').len();
-        self.out.text.truncate(end);
+        if !next.starts_with(char::is_alphanumeric) {
+            self.out.text.truncate(end);
+        }
         self.out.markers.extend(numbers.iter().map(|number| (end, *number)));
     }
 
     /// The signs that begin a line of Markdown go; in one-line text so does the break.
     fn line_break(&mut self) -> usize {
-        let next = &self.rest()[1..];
-        let signs = next.len() - next.trim_start_matches([' ', '\t', '>', '#']).len();
         self.keep(if self.author == Author::Document { ' ' } else { '\n' });
-        1 + if self.in_code { 0 } else { signs }
+        1 + if self.in_code { 0 } else { line_signs(&self.rest()[1..]) }
     }
 
     /// The backticks of code go, and the language behind those of a block.
@@ -290,6 +292,14 @@ pub(super) fn is_invisible(c: char) -> bool {
             | '\u{f0000}'..='\u{10ffff}')
 }
 
+/// Length of what begins a line of a quote or a heading, with the space around it.
+fn line_signs(line: &str) -> usize {
+    let words = line.trim_start_matches([' ', '\t', '>']);
+    let title = words.trim_start_matches('#');
+    let is_heading = title.len() < words.len() && title.starts_with([' ', '\t']);
+    line.len() - if is_heading { title.trim_start_matches([' ', '\t']).len() } else { words.len() }
+}
+
 /// Length of `[words]` at the start of `text`, brackets within it balanced.
 fn label(text: &str) -> Option<usize> {
     enclosed(text, '[', ']')
@@ -376,7 +386,7 @@ mod tests {
             ("It is so. [1][2] Yes.", "It is so. Yes.", &[(9, 1), (9, 2)]),
             ("So [1, 3]; and【2】, too [^4].", "So; and, too.", &[(2, 1), (2, 3), (7, 2), (12, 4)]),
             ("So [2-4] it is【1†source】", "So it is", &[(2, 2), (2, 3), (2, 4), (8, 1)]),
-            ("[7] leads\n[8] follows", " leads\n follows", &[(0, 7), (7, 8)]),
+            ("[7] leads\n[8] follows", " leads\nfollows", &[(0, 7), (7, 8)]),
             ("linked [1](https://evil.example/x)!", "linked!", &[(6, 1)]),
         ] {
             assert_eq!(reply(text), Plain { text: words.into(), markers: markers.to_vec() }, "{text}");
@@ -433,7 +443,7 @@ mod tests {
         );
         assert_eq!(line("| Limit | `600` |"), "Limit 600");
         assert_eq!(line("at http://127.0.0.1:8080/ now"), "at http://127.0.0.1:8080/ now");
-        assert_eq!(shown("## Steps\n- one\n* two\n```sh\n# run\n```"), "## Steps\n- one\n* two\n\n# run\n");
+        assert_eq!(shown("## Steps\n- one\n* two\n```sh\n# run\n```"), "Steps\n- one\n* two\n\n# run");
     }
 
     #[test]

@@ -37,7 +37,9 @@ impl Terms {
         if all.iter().any(|word| word.weight > 0.0) {
             all.retain(|word| word.weight > 0.0);
         } else {
-            all.iter_mut().for_each(|word| word.weight = 1.0);
+            for word in &mut all {
+                word.weight = 1.0;
+            }
         }
         let mut begins = [false; 256];
         for word in &all {
@@ -760,9 +762,9 @@ mod tests {
     fn function_words_count_only_when_there_are_no_others() {
         let terms = Terms::of("What is the limit of a tenant?");
         assert_eq!(terms.len(), 2);
-        assert_eq!(terms.share(terms.find("The limits").0), 0.5);
+        assert!((terms.share(terms.find("The limits").0) - 0.5).abs() < 1e-6);
         assert_eq!(Terms::of("who is it").len(), 3);
-        assert_eq!((Terms::of("?!").len(), Terms::of("?!").share(0)), (0, 0.0));
+        assert!(Terms::of("?!").len() == 0 && Terms::of("?!").share(0).abs() < 1e-6);
     }
 
     #[test]
@@ -772,7 +774,7 @@ mod tests {
 
     #[test]
     fn a_question_of_thousands_of_words_is_cut() {
-        let long: String = (0..5000).map(|n| format!("word{n} ")).collect();
+        let long = (0..5000).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
         assert_eq!(Terms::of(&long).len(), MOST);
     }
 }

@@ -36,7 +36,9 @@ impl HashEmbedder {
         if length == 0.0 {
             vector[0] = 1.0;
         } else {
-            vector.iter_mut().for_each(|value| *value /= length);
+            for value in &mut vector {
+                *value /= length;
+            }
         }
         vector
     }

@@ -114,3 +114,63 @@ fn load() -> TractResult<Arc<TypedRunnableModel>> {
     }
     model.into_optimized()?.into_runnable()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// Loading takes long, so all tests share one.
+    static MODEL: LazyLock<MiniLm> = LazyLock::new(|| MiniLm::new(2));
+
+    #[derive(Deserialize)]
+    struct Reference {
+        texts: Vec<Text>,
+    }
+
+    /// A text with what the unquantised model makes of it.
+    #[derive(Deserialize)]
+    struct Text {
+        #[serde(rename = "text")]
+        words: String,
+        ids: Vec<i64>,
+        vector: Vec<f32>,
+    }
+
+    fn reference() -> Vec<Text> {
+        serde_json::from_str::<Reference>(include_str!("../../models/reference.json")).unwrap().texts
+    }
+
+    fn dot(a: &[f32], b: &[f32]) -> f32 {
+        a.iter().zip(b).map(|(a, b)| a * b).sum()
+    }
+
+    #[tokio::test]
+    async fn vectors_are_those_of_the_unquantised_model() {
+        let reference = reference();
+        let texts: Vec<String> = reference.iter().map(|text| text.words.clone()).collect();
+        let embedded = MODEL.embed(&texts, Purpose::Passage).await.unwrap();
+        for (text, vector) in reference.iter().zip(&embedded.vectors) {
+            assert_eq!(tokens::ids(&text.words).unwrap(), text.ids, "{}", text.words);
+            assert!((dot(vector, vector) - 1.0).abs() < 1e-4);
+            let cosine = dot(vector, &text.vector);
+            assert!(cosine >= 0.999, "{cosine} for {}", text.words);
+        }
+        let read: usize = reference.iter().map(|text| text.ids.len()).sum();
+        assert_eq!(embedded.model_tokens, read as u64);
+    }
+
+    #[tokio::test]
+    async fn texts_of_any_length_have_a_vector_and_what_is_beyond_the_limit_changes_nothing() {
+        let long = "A reader needs light. ".repeat(60);
+        let texts = [String::new(), "\u{0}\u{200b}".into(), "的".repeat(3), long.clone(), format!("{long}And more.")];
+        let vectors = MODEL.embed(&texts, Purpose::Question).await.unwrap().vectors;
+        assert!(vectors.iter().all(|vector| vector.len() == 384));
+        assert_eq!(vectors[3], vectors[4]);
+        assert_eq!(MODEL.max_tokens(), 254);
+        assert!(MODEL.count_tokens(&long) > 254);
+    }
+}

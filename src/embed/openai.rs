@@ -182,8 +182,11 @@ fn unit_length(mut vector: Vec<f32>) -> Result<Vec<f32>, String> {
     if length < f64::from(f32::MIN_POSITIVE) {
         return Err("a vector of zeros".to_owned());
     }
-    #[expect(clippy::cast_possible_truncation, reason = "vectors are f32")]
-    vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
+    for value in &mut vector {
+        #[expect(clippy::cast_possible_truncation, reason = "vectors are f32")]
+        let scaled = (f64::from(*value) / length) as f32;
+        *value = scaled;
+    }
     Ok(vector)
 }
 

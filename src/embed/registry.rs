@@ -100,8 +100,8 @@ impl Embedders {
             return Ok(vector);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        let embedded = embedder.embed(&[text.to_owned()], Purpose::Question).await?;
-        let vector = embedded.vectors.into_iter().next();
+        let made = embedder.embed(&[text.to_owned()], Purpose::Question).await?;
+        let vector = made.vectors.into_iter().next();
         let vector: Arc<[f32]> =
             vector.ok_or_else(|| EmbedError::Builtin("no vector for a question".to_owned()))?.into();
         self.questions.insert(key, vector.clone());

@@ -31,7 +31,7 @@ impl Default for RetryPolicy {
             longest_retry_after: Duration::from_secs(30),
             opens_after: 5,
             first_pause: Duration::from_secs(5),
-            longest_pause: Duration::from_secs(60),
+            longest_pause: Duration::from_mins(1),
         }
     }
 }

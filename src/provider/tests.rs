@@ -103,7 +103,7 @@ async fn a_fault_that_passes_is_not_seen() {
 
 #[tokio::test]
 async fn a_retry_after_beyond_the_deadline_ends_the_call_at_once() {
-    for value in ["86400", "25", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+    for value in ["86400", "25", "Thu, 31 Dec 2099 23:59:59 GMT"] {
         let server = server_that(ResponseTemplate::new(429).insert_header("retry-after", value)).await;
         let started = Instant::now();
         assert!(post(&provider(&server.uri()), LONG).await.is_err());

@@ -44,11 +44,11 @@ async fn vectors_come_back_in_the_order_of_the_texts_at_unit_length() {
     let embedder = embedder(&server);
     assert_eq!(embedder.dimension(), None);
     let lengths = [9, 2, 7, 1, 8, 3, 30];
-    let embedded = embedder.embed(&texts(&lengths), Purpose::Passage).await.unwrap();
-    let found: Vec<f32> = embedded.vectors.iter().map(|vector| (vector[0] / vector[1]).round()).collect();
+    let made = embedder.embed(&texts(&lengths), Purpose::Passage).await.unwrap();
+    let found: Vec<f32> = made.vectors.iter().map(|vector| (vector[0] / vector[1]).round()).collect();
     assert_eq!(found, [9.0, 2.0, 7.0, 1.0, 8.0, 3.0, 30.0]);
-    assert!(embedded.vectors.iter().all(|v| (v[0] * v[0] + v[1] * v[1] - 1.0).abs() < 1e-6));
-    assert_eq!(embedded.model_tokens, 30);
+    assert!(made.vectors.iter().all(|v| (v[0] * v[0] + v[1] * v[1] - 1.0).abs() < 1e-6));
+    assert_eq!(made.model_tokens, 30);
     assert_eq!(server.received_requests().await.unwrap().len(), 3, "batches of three");
     assert_eq!(embedder.dimension(), Some(2));
     assert_eq!(embedder.id(), "stub/tiny");
