@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use super::protect;
 use super::request::Visitor;
 use super::shell::{Section, Shell, page_with};
-use super::show;
+use super::show::{self, Message};
 use super::state::AdminState;
 use crate::access::SignInError;
 use crate::actors::DeskError;
@@ -72,16 +72,16 @@ pub struct Explained {
     /// What happened, as a headline.
     pub title: &'static str,
     /// What happened, in a sentence.
-    pub what: String,
+    pub what: Message,
     /// What to do next.
-    pub next: &'static str,
+    pub next: Message,
     /// Seconds until another attempt makes sense.
     pub retry_after_s: Option<u64>,
 }
 
 impl Explained {
-    fn new(status: StatusCode, title: &'static str, what: impl Into<String>, next: &'static str) -> Self {
-        Self { status, title, what: what.into(), next, retry_after_s: None }
+    fn new(status: StatusCode, title: &'static str, what: impl Into<Message>, next: &str) -> Self {
+        Self { status, title, what: what.into(), next: next.into(), retry_after_s: None }
     }
 
     fn retry_after(self, seconds: u64) -> Self {
@@ -103,7 +103,7 @@ impl Explained {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "That cannot be done as asked", what, next)
     }
 
-    fn later(what: impl Into<String>) -> Self {
+    fn later(what: impl Into<Message>) -> Self {
         let next = "Wait a moment and load the page again. Whatever serves now goes on serving.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not at this moment", what, next).retry_after(2)
     }

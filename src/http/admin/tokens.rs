@@ -10,7 +10,7 @@ use super::error::{AdminError, request_id};
 use super::notes::Note;
 use super::request::{Form, Path, Query, SignedIn};
 use super::shell::{Section, Shell, page, page_with};
-use super::show::{self, Chip, Tone, When};
+use super::show::{self, Chip, Message, Tone, When};
 use super::state::AdminState;
 use super::steps::{self, Taken};
 use crate::access::{MintedToken, Permission, TokenRequest};
@@ -41,7 +41,7 @@ pub struct TokensPage {
     /// The form as it was sent.
     pub form: MintForm,
     /// What is wrong with it.
-    pub error: String,
+    pub error: Message,
     /// The most days.
     pub most_days: u32,
     /// Newest first.
@@ -183,7 +183,7 @@ impl TokensPage {
             choices: tenants.iter().map(choice).collect(),
             permissions: permissions.into(),
             form,
-            error: String::new(),
+            error: Message::default(),
             most_days: MOST_DAYS,
             rows: tokens.iter().take(SHOWN).map(|token| TokenRow::new(token, now)).collect(),
         }
@@ -259,6 +259,7 @@ pub async fn mint(
     let request = match request {
         Ok(request) => request,
         Err(error) => {
+            let error = Message::from(error);
             let view = tokens_page(&state, &who, None, form).await?;
             return page_with(StatusCode::UNPROCESSABLE_ENTITY, &TokensPage { error, ..view });
         }

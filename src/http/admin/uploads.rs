@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::error::{AdminError, explain_desk};
 use super::notes::{Note, NoteLine};
 use super::request::AtTenant;
-use super::show::{self, Tone};
+use super::show::{self, Message, Tone};
 use super::state::AdminState;
 use super::steps::{self, Taken};
 use crate::actors::{Desk, DeskError};
@@ -126,10 +126,12 @@ impl Refusal {
         }
     }
 
-    fn words(&self) -> String {
+    fn words(&self) -> Message {
         match self {
             Self::Name => "the name is no name for a document".into(),
-            Self::Desk(error) if self.is_size() => error.to_string(),
+            Self::Desk(DeskError::Store(StoreError::TooLarge { limit })) => {
+                format!("larger than {}", show::bytes(*limit)).into()
+            }
             Self::Desk(error) => explain_desk(error).what,
             Self::Broken(_) if self.is_size() => "the form is too large: send the rest in another".into(),
             Self::Broken(_) => "it did not arrive whole: send it again".into(),
@@ -153,7 +155,7 @@ fn told(outcomes: &[Outcome]) -> Note {
     }
     let line = |outcome: &Outcome| {
         let (tone, text) = match &outcome.result {
-            Ok(()) => (Tone::Ok, String::new()),
+            Ok(()) => (Tone::Ok, Message::default()),
             Err(refusal) => (Tone::Bad, refusal.words()),
         };
         NoteLine { tone, name: show::name(&outcome.name), text }
@@ -190,10 +192,10 @@ mod tests {
         let outcome = |name: &str, result| Outcome { name: name.into(), result };
         let too_large = || Refusal::Desk(DeskError::Store(StoreError::TooLarge { limit: 1024 }));
         let note = told(&[outcome("good.md", Ok(())), outcome("<acme>\u{202e}", Err(too_large()))]);
-        assert_eq!((note.tone, note.text.as_str()), (Tone::Warn, "1 of 2 files stored."));
+        assert_eq!((note.tone, note.text.to_string().as_str()), (Tone::Warn, "1 of 2 files stored."));
         assert_eq!(note.lines[0].name, "<acme>\u{fffd}");
-        assert_eq!(note.lines[0].text, "the document is larger than 1024 bytes");
-        assert_eq!(told(&[outcome("a", Ok(()))]).text, "1 file stored and on the way into the index.");
+        assert_eq!(note.lines[0].text.to_string(), "larger than 1.0 KiB");
+        assert_eq!(told(&[outcome("a", Ok(()))]).text.to_string(), "1 file stored and on the way into the index.");
         assert_eq!(told(&[]).tone, Tone::Warn);
     }
 }
