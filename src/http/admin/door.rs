@@ -1,20 +1,25 @@
 //! The door: one-time link, password, sign out.
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::super::context::RequestId;
 use super::cookies;
 use super::error::AdminError;
 use super::notes::Note;
 use super::request::{Form, Path, Query, SignedIn, Visitor};
 use super::shell::{Section, Shell, page, page_with};
 use super::show::{self, Message};
-use super::state::AdminState;
+use super::state::{AdminState, Deed};
 use super::theme::own_path;
 use crate::access::SignInError;
+
+/// Whoever holds a session, as the audit names them.
+const OPERATOR: &str = "operator";
 
 /// The sign-in page.
 #[derive(Template)]
@@ -85,6 +90,7 @@ pub async fn sign_in_page(visitor: Visitor, Query(query): Query<NextQuery>) -> R
 pub async fn sign_in(
     State(state): State<AdminState>,
     visitor: Visitor,
+    Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
     Form(form): Form<SignInForm>,
 ) -> Result<Response, AdminError> {
@@ -92,6 +98,7 @@ pub async fn sign_in(
     match state.http.sessions.open_by_password(&form.password).await {
         Ok(session) => {
             close_earlier(&state, &headers).await?;
+            state.record(OPERATOR, Deed::new("session.open", "password"), &request_id).await;
             Ok(([state.set_session(&session)], Redirect::to(next)).into_response())
         }
         Err(refusal) => {
@@ -111,12 +118,14 @@ pub async fn link_page(visitor: Visitor, Path(secret): Path<String>) -> Result<R
 pub async fn link_in(
     State(state): State<AdminState>,
     visitor: Visitor,
+    Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
     Path(secret): Path<String>,
 ) -> Result<Response, AdminError> {
     match state.http.sessions.open_by_link(&secret).await {
         Ok(session) => {
             close_earlier(&state, &headers).await?;
+            state.record(OPERATOR, Deed::new("session.open", "link"), &request_id).await;
             let to = if state.http.sessions.has_password().await? { "/admin" } else { "/admin/password" };
             Ok(([state.set_session(&session)], Redirect::to(to)).into_response())
         }
@@ -144,6 +153,7 @@ pub async fn password_page(State(state): State<AdminState>, who: SignedIn) -> Re
 pub async fn set_password(
     State(state): State<AdminState>,
     who: SignedIn,
+    Extension(request_id): Extension<RequestId>,
     Form(form): Form<PasswordForm>,
 ) -> Result<Response, AdminError> {
     if form.password != form.again {
@@ -152,6 +162,7 @@ pub async fn set_password(
     }
     match state.http.sessions.set_password(&who.operator, &form.password).await {
         Ok(session) => {
+            state.record(who.name(), Deed::new("password.set", OPERATOR), &request_id).await;
             let note = Note::ok("The password is set. Every other session has ended.");
             Ok(([state.set_session(&session)], state.notes.redirect("/admin", note)).into_response())
         }
@@ -173,8 +184,13 @@ async fn password_again(
 }
 
 /// `POST /admin/sign-out`: here and on the server.
-pub async fn sign_out(State(state): State<AdminState>, who: SignedIn) -> Result<Response, AdminError> {
+pub async fn sign_out(
+    State(state): State<AdminState>,
+    who: SignedIn,
+    Extension(request_id): Extension<RequestId>,
+) -> Result<Response, AdminError> {
     state.http.sessions.close(&who.session).await?;
+    state.record(who.name(), Deed::new("session.close", ""), &request_id).await;
     let note = Note::ok("You are signed out.");
     Ok(([state.forget_session()], state.notes.redirect("/admin/sign-in", note)).into_response())
 }

@@ -134,7 +134,7 @@ fn tiles(facts: &Facts) -> [Tile; 4] {
         icon: "document",
     };
     let judged = |tile, good, icon, tone| {
-        if good { Tile { icon: "ok", tone: Tone::Ok, ..tile } } else { Tile { icon, tone, ..tile } }
+        if good { Tile { tone: Tone::Ok, icon: "ok", ..tile } } else { Tile { tone, icon, ..tile } }
     };
     let unready = if ready == all { "all of them answer".into() } else { format!("{} cannot answer", all - ready) };
     let unfound = if failed == 0 { "every document is found" } else { "not found by questions" };
@@ -145,7 +145,7 @@ fn tiles(facts: &Facts) -> [Tile; 4] {
         judged(tenants, ready == all, "warn", Tone::Warn),
         plain("Documents", documents, show::counted(chunks, "chunk"), "/admin/tenants"),
         judged(plain("Failed documents", failed, unfound.into(), "/admin/tenants"), failed == 0, "bad", Tone::Bad),
-        if running == 0 { Tile { icon: "jobs", ..work } } else { Tile { icon: "info", tone: Tone::Info, ..work } },
+        if running == 0 { Tile { icon: "jobs", ..work } } else { Tile { tone: Tone::Info, icon: "info", ..work } },
     ]
 }
 
