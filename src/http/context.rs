@@ -1,7 +1,6 @@
 //! What is known of a request everywhere while it is answered: its id, its address, who sent it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
@@ -27,31 +26,35 @@ pub(super) struct Context {
 
 /// A request's id: the client's own when it is `[A-Za-z0-9._-]{1,64}`, else a new UUIDv7.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(Arc<str>);
+pub struct RequestId(HeaderValue);
 
 impl RequestId {
     /// The id that `headers` ask for, or a new one.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
-        let wanted = headers.get(&X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| plain(id));
-        Self(wanted.map_or_else(|| Uuid::now_v7().to_string().into(), Into::into))
+        let wanted = headers.get(&X_REQUEST_ID).filter(|value| is_plain(value.as_bytes()));
+        Self(wanted.cloned().unwrap_or_else(fresh))
     }
 
     /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.to_str().unwrap_or_default() // never empty: an id is visible ASCII
     }
 
     /// As a header's value.
     #[must_use]
     pub fn header(&self) -> HeaderValue {
-        HeaderValue::from_str(&self.0).expect("an id is made of visible ASCII")
+        self.0.clone()
     }
 }
 
-fn plain(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+fn fresh() -> HeaderValue {
+    HeaderValue::try_from(Uuid::now_v7().to_string()).expect("a UUID is visible ASCII")
+}
+
+fn is_plain(id: &[u8]) -> bool {
+    (1..=64).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 impl<S: Sync> FromRequestParts<S> for RequestId {

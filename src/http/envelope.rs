@@ -179,7 +179,7 @@ mod tests {
             .route("/fine/{id}", get(|id: RequestId| async move { id.as_str().to_owned() }))
             .route("/broken", get(|| async { ApiError::plain(Code::RequestTimeout) }))
             .route("/own", get(|| async { ([(CACHE_CONTROL, "max-age=1")], "x").into_response() }))
-            .route("/never", get(|| std::future::pending::<()>()))
+            .route("/never", get(std::future::pending::<()>))
             .layer(from_fn_with_state(Envelope::new(config), envelope))
     }
 

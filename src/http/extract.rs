@@ -55,7 +55,7 @@ pub fn too_large(most: u64) -> ApiError {
 /// Whether an error of a limited body says that the limit was passed.
 pub fn is_past_limit(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
-        .any(|error| error.is::<http_body_util::LengthLimitError>())
+        .any(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
 }
 
 async fn read(body: RawBody, most: u64) -> Result<axum::body::Bytes, ApiError> {
@@ -172,6 +172,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its shape matters")]
     struct Wanted {
         #[serde(default)]
         top_k: u64,

@@ -15,7 +15,7 @@ use governor::clock::{Clock, DefaultClock, QuantaInstant};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
-use tower_governor::governor::GovernorConfigBuilder;
+use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
 use tower_governor::key_extractor::KeyExtractor;
 use tower_governor::{GovernorError, GovernorLayer};
 
@@ -28,7 +28,7 @@ const SIGN_IN: (NonZeroU32, Duration) = (NonZeroU32::new(10).expect("not 0"), Du
 /// Wrong tokens an address may send at once, and the time after which one more is answered with 401 and not 429.
 const WRONG_TOKENS: (NonZeroU32, Duration) = (NonZeroU32::new(30).expect("not 0"), Duration::from_secs(2));
 /// Time between sweeps of addresses that have long been quiet.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_mins(1);
 /// Addresses told apart, 2^18: at 17 bytes each the map ends near 9 MB however many addresses knock.
 const BUCKETS: u64 = 1 << 18;
 
@@ -42,12 +42,7 @@ pub type SignInLimit = GovernorLayer<ByAddress, NoOpMiddleware<QuantaInstant>, B
 /// `refuse` makes the reply from the time to wait; give it status 429, and [`retry_after`] as headers.
 #[must_use]
 pub fn sign_in_limit(refuse: impl Fn(Duration) -> Response + Send + Sync + 'static) -> SignInLimit {
-    let config = GovernorConfigBuilder::default()
-        .key_extractor(ByAddress::default())
-        .burst_size(SIGN_IN.0.get())
-        .period(SIGN_IN.1)
-        .finish()
-        .expect("burst and period are not 0");
+    let config = sign_in_quota();
     sweep(config.limiter());
     GovernorLayer::new(config).error_handler(move |error| {
         let wait = match error {
@@ -59,10 +54,15 @@ pub fn sign_in_limit(refuse: impl Fn(Duration) -> Response + Send + Sync + 'stat
     })
 }
 
+fn sign_in_quota() -> GovernorConfig<ByAddress, NoOpMiddleware<QuantaInstant>> {
+    let mut builder = GovernorConfigBuilder::default().key_extractor(ByAddress::default());
+    builder.burst_size(SIGN_IN.0.get()).period(SIGN_IN.1).finish().expect("burst and period are not 0")
+}
+
 /// `Retry-After` (whole seconds, rounded up, at least 1) and `retry-after-ms`.
 #[must_use]
 pub fn retry_after(wait: Duration) -> [(HeaderName, HeaderValue); 2] {
-    let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+    let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1);
     [
         (axum::http::header::RETRY_AFTER, whole_seconds(wait).into()),
         (HeaderName::from_static("retry-after-ms"), millis.into()),
@@ -147,17 +147,20 @@ pub fn describe(limited: &Limited, headers: &mut HeaderMap) {
     let seconds_for = |requests: u32| (u64::from(requests) * 60).div_ceil(u64::from(per_minute)).max(1);
     let reset = if wait_ms > 0 { wait_ms.div_ceil(1000) } else { seconds_for(burst.saturating_sub(remaining)) };
     let refill = seconds_for(burst);
-    let text = |value: String| HeaderValue::from_maybe_shared(bytes::Bytes::from(value));
     let facts = [
         ("ratelimit-policy", text(format!(r#""tenant";q={per_minute};w=60, "burst";q={burst};w={refill}"#))),
         ("ratelimit", text(format!(r#""tenant";r={remaining};t={reset}"#))),
-        ("x-ratelimit-limit-requests", Ok(per_minute.into())),
-        ("x-ratelimit-remaining-requests", Ok(remaining.into())),
+        ("x-ratelimit-limit-requests", per_minute.into()),
+        ("x-ratelimit-remaining-requests", remaining.into()),
         ("x-ratelimit-reset-requests", text(format!("{reset}s"))),
     ];
     for (name, value) in facts {
-        headers.insert(HeaderName::from_static(name), value.expect("digits and quotes are visible ASCII"));
+        headers.insert(HeaderName::from_static(name), value);
     }
+}
+
+fn text(value: String) -> HeaderValue {
+    HeaderValue::try_from(value).expect("digits and quotes are visible ASCII")
 }
 
 #[cfg(test)]

@@ -28,7 +28,10 @@ const MAX_DETAIL: usize = 400;
 
 /// A request's failure.
 #[derive(Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Failure>);
+
+#[derive(Debug)]
+struct Failure {
     code: Code,
     detail: String,
     errors: Vec<FieldError>,
@@ -78,7 +81,8 @@ pub struct Problem {
 impl ApiError {
     /// A failure of `code`; `detail` says what happened and what to do.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), wait: None, limited: None, cause: None }
+        let detail = detail.into();
+        Self(Box::new(Failure { code, detail, errors: Vec::new(), wait: None, limited: None, cause: None }))
     }
 
     /// A failure whose detail is the contract's own words.
@@ -95,43 +99,45 @@ impl ApiError {
     /// Logs `cause` with the failure.
     #[must_use]
     pub fn because(mut self, cause: impl Display) -> Self {
-        self.cause = Some(cause.to_string());
+        self.0.cause = Some(cause.to_string());
         self
     }
 
     /// Names the part of the body that is wrong, by pointer (`#/top_k`).
     #[must_use]
     pub fn at(mut self, pointer: impl Into<String>) -> Self {
-        let detail = self.detail.clone();
-        self.errors.push(FieldError { pointer: pointer.into(), detail });
+        let detail = self.0.detail.clone();
+        self.0.errors.push(FieldError { pointer: pointer.into(), detail });
         self
     }
 
     /// Tells when another try makes sense.
     #[must_use]
     pub fn after(mut self, wait: Duration) -> Self {
-        self.wait = Some(wait);
+        self.0.wait = Some(wait);
         self
     }
 
     /// Its kind.
     #[must_use]
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// What happened and what to do.
     #[must_use]
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// Which parts of the body are wrong.
     #[must_use]
     pub fn pointers(&self) -> Vec<&str> {
-        self.errors.iter().map(|error| error.pointer.as_str()).collect()
+        self.0.errors.iter().map(|error| error.pointer.as_str()).collect()
     }
+}
 
+impl Failure {
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -152,32 +158,33 @@ impl ApiError {
 
 /// Seconds for `Retry-After`: rounded up and at least 1, since clients ignore 0.
 pub(super) fn whole_seconds(wait: Duration) -> u64 {
-    u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1)
+    u64::try_from(wait.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u64::MAX).max(1)
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let contract = self.code.contract();
-        if let Some(cause) = &self.cause {
+        let failure = *self.0;
+        let contract = failure.code.contract();
+        if let Some(cause) = &failure.cause {
             tracing::error!(code = contract.name, error = cause, "the request failed");
         }
-        let headers = self.headers();
+        let headers = failure.headers();
         let (request_id, instance) = CONTEXT
             .try_with(|context| (context.id.as_str().to_owned(), context.uri.path().to_owned()))
             .unwrap_or_default();
         let problem = Problem {
-            r#type: self.code.urn(),
+            r#type: failure.code.urn(),
             title: contract.title,
             status: contract.status,
-            detail: cut(self.detail),
+            detail: cut(failure.detail),
             instance: cut(instance),
             code: contract.name,
             request_id,
-            retry_after: self.wait.map(whole_seconds),
-            errors: self.errors.into_iter().map(|e| FieldError { detail: cut(e.detail), ..e }).collect(),
+            retry_after: failure.wait.map(whole_seconds),
+            errors: failure.errors.into_iter().map(|e| FieldError { detail: cut(e.detail), ..e }).collect(),
         };
         let body = serde_json::to_vec(&problem).expect("a problem holds nothing but text and numbers");
-        (self.code.status(), headers, body).into_response()
+        (failure.code.status(), headers, body).into_response()
     }
 }
 
@@ -229,7 +236,9 @@ impl From<Limited> for ApiError {
     fn from(limited: Limited) -> Self {
         let wait = Duration::from_millis(limited.wait_ms);
         let detail = format!("too many requests: try again in {} s", whole_seconds(wait));
-        Self { limited: Some(limited), ..Self::new(Code::RateLimited, detail).after(wait) }
+        let mut error = Self::new(Code::RateLimited, detail).after(wait);
+        error.0.limited = Some(limited);
+        error
     }
 }
 

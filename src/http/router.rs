@@ -33,7 +33,8 @@ const SLOWEST_UPLOAD: u64 = 64 << 10;
 /// Outside in: envelope (request id, span, count, log, browser headers), panics, compression, time limit, then for what needs a
 /// token: who, how often, may they; then the handler with its own body limit.
 pub fn router(state: HttpState) -> Router {
-    let config = &state.config.http;
+    let server = state.config.clone();
+    let config = &server.http;
     let (time, upload_time) = (config.request_timeout, upload_timeout(config));
     announce();
     let quick = tenant_routes().merge(operator_routes()).layer(from_fn_with_state(time, within));
@@ -45,7 +46,7 @@ pub fn router(state: HttpState) -> Router {
         .route_layer(from_fn_with_state(gate.clone(), auth::authenticate));
     let scraped = metrics_route().route_layer(from_fn_with_state(gate, ops::scrapers));
     let open = open_routes().merge(scraped).layer(from_fn_with_state(time, within));
-    let routes = guarded.merge(open).with_state(state.clone()).merge(admin::routes(state.clone()));
+    let routes = guarded.merge(open).with_state(state.clone()).merge(admin::routes(state));
     finish(routes, config)
 }
 
@@ -147,6 +148,7 @@ fn compression() -> CompressionLayer<impl Predicate> {
 }
 
 /// The panic's words may hold anything, so they go to the log alone.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
     ApiError::internal(format!("panic: {}", words.unwrap_or("without words"))).into_response()

@@ -11,12 +11,12 @@ fn routes_of(router: &Router<HttpState>) -> BTreeSet<String> {
     let text = format!("{router:?}");
     let fallback = text.find("fallback_router").unwrap_or(text.len());
     let (text, _) = text.split_at(fallback);
-    let (routes, paths) = text.split_at(text.find("paths: {").expect("a router lists its paths"));
+    let (methods, paths) = text.split_at(text.find("paths: {").expect("a router lists its paths"));
     let path_of = |id: &str| {
         let (_, rest) = paths.split_once(&format!("{id}: \"")).expect("a route has a path");
         rest.split('"').next().unwrap_or_default().to_owned()
     };
-    let entries = routes.split("RouteId(").skip(1).filter(|entry| entry.contains("MethodRouter"));
+    let entries = methods.split("RouteId(").skip(1).filter(|entry| entry.contains("MethodRouter"));
     let listed = entries.flat_map(|entry| {
         let id = format!("RouteId({})", entry.split(')').next().unwrap_or_default());
         let path = path_of(&id);
@@ -96,7 +96,7 @@ async fn a_panic_is_answered_under_the_requests_id_without_its_words() {
 
 #[tokio::test]
 async fn a_request_that_takes_too_long_ends_as_a_problem() {
-    let never = get(|| std::future::pending::<()>());
+    let never = get(std::future::pending::<()>);
     let app = Router::new().route("/", never).layer(from_fn_with_state(Duration::from_millis(5), within));
     let (status, headers, body) = fetch(layered(app), Method::GET, "/").await;
     assert_eq!((status, &headers["retry-after"]), (StatusCode::SERVICE_UNAVAILABLE, &"1".parse().unwrap()));

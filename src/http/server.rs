@@ -29,7 +29,7 @@ use super::socket::{Patience, Watched};
 use crate::config::HttpConfig;
 
 /// Time between two requests of a connection. Above the 30 s or so that clients keep a connection for, so that they close first.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// Time a client may take to accept a piece of a reply.
 const STALL: Duration = Duration::from_secs(30);
 /// Time in which a client may read the last reply.

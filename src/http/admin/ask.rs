@@ -12,7 +12,7 @@ use super::document::{document_href, quote_href};
 use super::error::{AdminError, explain_desk};
 use super::request::{AtTenant, Form};
 use super::shell::{Section, Shell, page, page_with};
-use super::show;
+use super::show::{self, Message};
 use super::state::AdminState;
 use super::steps::{self, Taken};
 use super::tenant::{TenantHead, status_of};
@@ -33,7 +33,7 @@ pub struct AskPage {
     /// The form as it was sent.
     pub form: AskForm,
     /// What is wrong with it.
-    pub error: String,
+    pub error: Message,
     /// Ways to search.
     pub modes: [ModeChoice; 3],
     /// The longest question, characters.
@@ -78,9 +78,9 @@ pub struct Reply {
     /// Proofs by marker.
     pub citations: Vec<CitationCard>,
     /// Sentences that no citation supports.
-    pub unsupported: Vec<String>,
+    pub unsupported: Vec<Message>,
     /// What did not work as set.
-    pub degraded: Vec<String>,
+    pub degraded: Vec<Message>,
     /// The evidence, best first.
     pub hits: Vec<HitCard>,
     /// Where the time went.
@@ -161,7 +161,7 @@ impl AskPage {
             [("hybrid", "Both", Mode::Hybrid), ("dense", "Meaning", Mode::Dense), ("bm25", "Words", Mode::Bm25)]
                 .map(|(value, label, mode)| ModeChoice { value, label, chosen: mode == form.mode });
         let curl = curl(base_url, &form, &modes);
-        let (error, max_top_k) = (String::new(), Question::MAX_TOP_K);
+        let (error, max_top_k) = (Message::default(), Question::MAX_TOP_K);
         Self { shell, head, form, error, modes, max_chars, max_top_k, curl, reply: None }
     }
 
@@ -173,7 +173,7 @@ impl AskPage {
 
     /// The same page with what is wrong.
     #[must_use]
-    pub fn refused(self, error: String) -> Self {
+    pub fn refused(self, error: Message) -> Self {
         Self { error, ..self }
     }
 }
@@ -208,8 +208,8 @@ impl Reply {
             },
             answered_by,
             citations: answer.citations.iter().map(|citation| CitationCard::new(tenant, citation)).collect(),
-            unsupported: answer.unsupported.iter().map(|sentence| show::message(sentence)).collect(),
-            degraded: answer.degraded.iter().map(|lost| show::message(&lost.message)).collect(),
+            unsupported: answer.unsupported.iter().map(|sentence| Message::new(sentence)).collect(),
+            degraded: answer.degraded.iter().map(|lost| Message::new(&lost.message)).collect(),
             hits: answer.hits.iter().map(|hit| HitCard::new(tenant, hit, &answer.citations)).collect(),
             times: times(&answer.timings_ms, total),
             total: milliseconds(total),

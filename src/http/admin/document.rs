@@ -11,7 +11,7 @@ use super::error::AdminError;
 use super::notes::Note;
 use super::request::{AtTenant, Form, Query};
 use super::shell::{Section, Shell, page};
-use super::show::{self, Chip, When};
+use super::show::{self, Chip, Message, When};
 use super::state::AdminState;
 use crate::actors::{Desk, DeskError};
 use crate::domain::{DocumentId, DocumentStatus, TenantId, Timestamp};
@@ -49,7 +49,7 @@ pub struct DocumentPage {
     /// Where it stands.
     pub chip: Chip,
     /// Why it failed, or what was lost; with the stable code.
-    pub problem: Option<(String, String)>,
+    pub problem: Option<(Message, String)>,
     /// Facts with their names.
     pub facts: Vec<(&'static str, String)>,
     /// Last change.
@@ -100,13 +100,13 @@ impl DocumentPage {
     ) -> Self {
         let problem = document.problem.as_ref();
         let attribute =
-            |(name, value): (&String, &serde_json::Value)| (show::name(name), show::message(&value.to_string()));
+            |(name, value): (&String, &serde_json::Value)| (show::name(name), show::name(&value.to_string()));
         Self {
             shell,
             tenant: tenant.to_string(),
             name: show::name(&document.name),
             chip: Chip::of_document(document),
-            problem: problem.map(|problem| (show::message(&problem.message), show::name(&problem.code))),
+            problem: problem.map(|problem| (Message::new(&problem.message), show::name(&problem.code))),
             facts: facts(document),
             when: When::new(document.updated_at, now),
             attributes: document.attributes.iter().map(attribute).collect(),
@@ -126,7 +126,7 @@ fn facts(document: &DocumentStatus) -> Vec<(&'static str, String)> {
         ("Chunks", Some(show::count(document.chunks.into()))),
         ("Pages", document.pages.map(|pages| show::count(pages.into()))),
         ("Origin", Some(origin.to_owned())),
-        ("BLAKE3", Some(document.content_hash.to_string())),
+        ("BLAKE3", document.content_hash.to_string().get(..16).map(|start| format!("{start}…"))),
     ];
     known.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }

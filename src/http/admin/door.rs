@@ -1,19 +1,25 @@
 //! The door: one-time link, password, sign out.
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::super::context::RequestId;
 use super::cookies;
 use super::error::AdminError;
 use super::notes::Note;
 use super::request::{Form, Path, Query, SignedIn, Visitor};
 use super::shell::{Section, Shell, page, page_with};
-use super::state::AdminState;
+use super::show::{self, Message};
+use super::state::{AdminState, Deed};
 use super::theme::own_path;
 use crate::access::SignInError;
+
+/// Whoever holds a session, as the audit names them.
+const OPERATOR: &str = "operator";
 
 /// The sign-in page.
 #[derive(Template)]
@@ -22,7 +28,7 @@ pub struct SignInPage {
     /// What surrounds it.
     pub shell: Shell,
     /// What went wrong; the same words whatever it was.
-    pub error: String,
+    pub error: Message,
     /// Where to go afterwards.
     pub next: String,
 }
@@ -36,7 +42,7 @@ pub struct LinkPage {
     /// Where the button leads: this same link.
     pub action: String,
     /// What went wrong.
-    pub error: String,
+    pub error: Message,
 }
 
 /// The page that sets the password.
@@ -48,7 +54,7 @@ pub struct PasswordPage {
     /// Whether there is one already.
     pub replaces: bool,
     /// What is wrong with the one that was sent.
-    pub error: String,
+    pub error: Message,
 }
 
 /// Where to go after signing in.
@@ -77,13 +83,14 @@ pub struct PasswordForm {
 pub async fn sign_in_page(visitor: Visitor, Query(query): Query<NextQuery>) -> Result<Response, AdminError> {
     let mut shell = visitor.shell(Section::None);
     "/admin/sign-in".clone_into(&mut shell.here);
-    page(&SignInPage { shell, error: String::new(), next: own_path(&query.next).to_owned() })
+    page(&SignInPage { shell, error: Message::default(), next: own_path(&query.next).to_owned() })
 }
 
 /// `POST /admin/sign-in`.
 pub async fn sign_in(
     State(state): State<AdminState>,
     visitor: Visitor,
+    Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
     Form(form): Form<SignInForm>,
 ) -> Result<Response, AdminError> {
@@ -91,6 +98,7 @@ pub async fn sign_in(
     match state.http.sessions.open_by_password(&form.password).await {
         Ok(session) => {
             close_earlier(&state, &headers).await?;
+            state.record(OPERATOR, Deed::new("session.open", "password"), &request_id).await;
             Ok(([state.set_session(&session)], Redirect::to(next)).into_response())
         }
         Err(refusal) => {
@@ -103,19 +111,21 @@ pub async fn sign_in(
 
 /// `GET /admin/link/{secret}`: uses nothing up.
 pub async fn link_page(visitor: Visitor, Path(secret): Path<String>) -> Result<Response, AdminError> {
-    page(&link(visitor, &secret, String::new()))
+    page(&link(visitor, &secret, Message::default()))
 }
 
 /// `POST /admin/link/{secret}`: uses the link up.
 pub async fn link_in(
     State(state): State<AdminState>,
     visitor: Visitor,
+    Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
     Path(secret): Path<String>,
 ) -> Result<Response, AdminError> {
     match state.http.sessions.open_by_link(&secret).await {
         Ok(session) => {
             close_earlier(&state, &headers).await?;
+            state.record(OPERATOR, Deed::new("session.open", "link"), &request_id).await;
             let to = if state.http.sessions.has_password().await? { "/admin" } else { "/admin/password" };
             Ok(([state.set_session(&session)], Redirect::to(to)).into_response())
         }
@@ -126,8 +136,8 @@ pub async fn link_in(
     }
 }
 
-fn link(visitor: Visitor, secret: &str, error: String) -> LinkPage {
-    let action = format!("/admin/link/{}", super::show::encoded(secret));
+fn link(visitor: Visitor, secret: &str, error: Message) -> LinkPage {
+    let action = format!("/admin/link/{}", show::encoded(secret));
     let mut shell = visitor.shell(Section::None);
     shell.here.clone_from(&action);
     LinkPage { shell, action, error }
@@ -136,21 +146,23 @@ fn link(visitor: Visitor, secret: &str, error: String) -> LinkPage {
 /// `GET /admin/password`.
 pub async fn password_page(State(state): State<AdminState>, who: SignedIn) -> Result<Response, AdminError> {
     let replaces = state.http.sessions.has_password().await?;
-    page(&PasswordPage { shell: who.shell(Section::None), replaces, error: String::new() })
+    page(&PasswordPage { shell: who.shell(Section::None), replaces, error: Message::default() })
 }
 
 /// `POST /admin/password`: ends every other session.
 pub async fn set_password(
     State(state): State<AdminState>,
     who: SignedIn,
+    Extension(request_id): Extension<RequestId>,
     Form(form): Form<PasswordForm>,
 ) -> Result<Response, AdminError> {
     if form.password != form.again {
-        let error = "The two are not the same: type it again.".to_owned();
+        let error = "The two are not the same: type it again.".into();
         return password_again(&state, &who, StatusCode::UNPROCESSABLE_ENTITY, error).await;
     }
     match state.http.sessions.set_password(&who.operator, &form.password).await {
         Ok(session) => {
+            state.record(who.name(), Deed::new("password.set", OPERATOR), &request_id).await;
             let note = Note::ok("The password is set. Every other session has ended.");
             Ok(([state.set_session(&session)], state.notes.redirect("/admin", note)).into_response())
         }
@@ -165,15 +177,20 @@ async fn password_again(
     state: &AdminState,
     who: &SignedIn,
     status: StatusCode,
-    error: String,
+    error: Message,
 ) -> Result<Response, AdminError> {
     let replaces = state.http.sessions.has_password().await?;
     page_with(status, &PasswordPage { shell: who.shell(Section::None), replaces, error })
 }
 
 /// `POST /admin/sign-out`: here and on the server.
-pub async fn sign_out(State(state): State<AdminState>, who: SignedIn) -> Result<Response, AdminError> {
+pub async fn sign_out(
+    State(state): State<AdminState>,
+    who: SignedIn,
+    Extension(request_id): Extension<RequestId>,
+) -> Result<Response, AdminError> {
     state.http.sessions.close(&who.session).await?;
+    state.record(who.name(), Deed::new("session.close", ""), &request_id).await;
     let note = Note::ok("You are signed out.");
     Ok(([state.forget_session()], state.notes.redirect("/admin/sign-in", note)).into_response())
 }
@@ -187,7 +204,7 @@ async fn close_earlier(state: &AdminState, headers: &HeaderMap) -> Result<(), Ad
 }
 
 /// What the form says about a refusal, and its status; a fault of ours is no refusal.
-fn refused(refusal: SignInError) -> Result<(StatusCode, String), AdminError> {
+fn refused(refusal: SignInError) -> Result<(StatusCode, Message), AdminError> {
     let status = match refusal {
         SignInError::Refused => StatusCode::UNAUTHORIZED,
         SignInError::Busy => StatusCode::TOO_MANY_REQUESTS,
@@ -198,9 +215,9 @@ fn refused(refusal: SignInError) -> Result<(StatusCode, String), AdminError> {
 }
 
 /// `that did not work` as a sentence of a page.
-fn sentence(words: &str) -> String {
+fn sentence(words: &str) -> Message {
     let mut rest = words.chars();
-    rest.next().map(|first| format!("{}{}.", first.to_uppercase(), rest.as_str())).unwrap_or_default()
+    rest.next().map(|first| format!("{}{}.", first.to_uppercase(), rest.as_str()).into()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -211,6 +228,6 @@ mod tests {
     fn every_way_to_be_refused_sounds_the_same() {
         let (status, words) = refused(SignInError::Refused).unwrap();
         assert_eq!(status, StatusCode::UNAUTHORIZED);
-        assert_eq!(words, "That did not work: the link may have been used, or the password is wrong.");
+        assert_eq!(words.to_string(), "That did not work: the link may have been used, or the password is wrong.");
     }
 }

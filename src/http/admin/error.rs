@@ -3,22 +3,28 @@
 //! A handler's error travels as an [`Explained`] on the response; [`dress`] turns it into a page, since only it knows the
 //! request's id and theme.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header::{LOCATION, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::header::LOCATION;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::protect;
+use super::super::context::RequestId;
+use super::super::limits::retry_after;
 use super::request::Visitor;
 use super::shell::{Section, Shell, page_with};
-use super::show;
+use super::show::{self, Message};
 use super::state::AdminState;
 use crate::access::SignInError;
 use crate::actors::DeskError;
 use crate::ledger::LedgerError;
 use crate::store::StoreError;
+
+/// After this an attempt that met somebody else's work is worth repeating.
+const LATER: Duration = Duration::from_secs(2);
 
 /// Why a page cannot be shown or a form not be followed.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +56,15 @@ pub enum AdminError {
         /// Bytes allowed a file.
         limit: u64,
     },
+    /// The doors were tried too often from one address.
+    #[error("too many attempts from one address")]
+    TooMany {
+        /// Time until the next is let through.
+        wait: Duration,
+    },
+    /// It took longer than a page may take.
+    #[error("out of time")]
+    Late,
     /// The tenant's desk refused.
     #[error(transparent)]
     Desk(#[from] DeskError),
@@ -72,20 +87,21 @@ pub struct Explained {
     /// What happened, as a headline.
     pub title: &'static str,
     /// What happened, in a sentence.
-    pub what: String,
+    pub what: Message,
     /// What to do next.
-    pub next: &'static str,
-    /// Seconds until another attempt makes sense.
-    pub retry_after_s: Option<u64>,
+    pub next: Message,
+    /// Time until another attempt makes sense.
+    pub wait: Option<Duration>,
 }
 
 impl Explained {
-    fn new(status: StatusCode, title: &'static str, what: impl Into<String>, next: &'static str) -> Self {
-        Self { status, title, what: what.into(), next, retry_after_s: None }
+    fn new(status: StatusCode, title: &'static str, what: impl Into<Message>, next: &str) -> Self {
+        Self { status, title, what: what.into(), next: next.into(), wait: None }
     }
 
-    fn retry_after(self, seconds: u64) -> Self {
-        Self { retry_after_s: Some(seconds.max(1)), ..self }
+    /// Seconds until another attempt makes sense, rounded up, at least 1.
+    pub fn wait_s(&self) -> Option<u64> {
+        self.wait.map(|wait| u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1))
     }
 
     fn gone(what: &'static str) -> Self {
@@ -103,9 +119,10 @@ impl Explained {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "That cannot be done as asked", what, next)
     }
 
-    fn later(what: impl Into<String>) -> Self {
+    fn later(what: impl Into<Message>) -> Self {
         let next = "Wait a moment and load the page again. Whatever serves now goes on serving.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not at this moment", what, next).retry_after(2)
+        let later = Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not at this moment", what, next);
+        Self { wait: Some(LATER), ..later }
     }
 
     fn no_space() -> Self {
@@ -126,10 +143,10 @@ impl Explained {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "The file is too large", what, next)
     }
 
-    fn too_many(wait_ms: u64) -> Self {
+    fn too_many(wait: Duration) -> Self {
         let next = "Wait a little and try again.";
         let what = "This was tried too often in a short time.";
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", what, next).retry_after(wait_ms.div_ceil(1000))
+        Self { wait: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", what, next) }
     }
 }
 
@@ -159,11 +176,13 @@ impl AdminError {
                 Explained::new(StatusCode::PAYLOAD_TOO_LARGE, "Too much text", "The form is too large.", next)
             }
             Self::UploadTooLarge { limit } => Explained::too_large(*limit),
+            Self::TooMany { wait } => Explained::too_many(*wait),
+            Self::Late => Explained::later("This took longer than a page may take."),
             Self::Desk(error) => explain_desk(error),
             Self::Ledger(error) => explain_ledger(error),
             Self::SignIn(error) => match error {
                 SignInError::Ledger(error) => explain_ledger(error),
-                SignInError::Busy => Explained::too_many(2_000),
+                SignInError::Busy => Explained::too_many(LATER),
                 SignInError::Refused | SignInError::Weak => Explained::refused(error.to_string()),
             },
             Self::Render(_) => Explained::internal(),
@@ -183,7 +202,7 @@ pub fn explain_desk(error: &DeskError) -> Explained {
         | DeskError::Attributes(_)
         | DeskError::Settings(_)
         | DeskError::Store(StoreError::Empty) => Explained::refused(error.to_string()),
-        DeskError::RateLimited(limited) => Explained::too_many(limited.wait_ms),
+        DeskError::RateLimited(limited) => Explained::too_many(Duration::from_millis(limited.wait_ms)),
         DeskError::IndexNotReady | DeskError::Quarantined(_) | DeskError::Busy | DeskError::Unresponsive => {
             Explained::later(error.to_string())
         }
@@ -227,11 +246,12 @@ pub struct ErrorPage {
     pub request_id: String,
 }
 
-/// Dresses every response of the pages: errors become pages, and all carry the security headers.
+/// Dresses what the pages answer: an error becomes a page. The security headers are the envelope's, as for every route.
 pub async fn dress(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let Ok(visitor) = Visitor::from_request_parts(&mut parts, &state).await;
-    let (request_id, method) = (request_id(&parts.headers), parts.method.clone());
+    let request_id = parts.extensions.get().map(|id: &RequestId| id.as_str().to_owned()).unwrap_or_default();
+    let method = parts.method.clone();
     let mut response = next.run(Request::from_parts(parts, body)).await;
     if let Some(explained) = response.extensions_mut().remove::<Explained>() {
         let mut shell = visitor.shell(Section::None);
@@ -240,23 +260,17 @@ pub async fn dress(State(state): State<AdminState>, request: Request, next: Next
         }
         response = error_page(shell, explained, request_id);
     }
-    protect::add_headers(response.headers_mut(), state.site.secure);
     response
 }
 
 fn error_page(shell: Shell, explained: Explained, request_id: String) -> Response {
-    let (status, retry_after_s) = (explained.status, explained.retry_after_s);
+    let (status, wait) = (explained.status, explained.wait);
     let page = ErrorPage { shell, explained, request_id };
-    let mut response = page_with(status, &page).unwrap_or_else(|_| status.into_response());
-    if let Some(seconds) = retry_after_s {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
-}
-
-/// The id that the outer layers gave the request.
-pub fn request_id(headers: &HeaderMap) -> String {
-    headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(show::name).unwrap_or_default()
+    let response = page_with(status, &page).unwrap_or_else(|_| status.into_response());
+    wait.map(retry_after).into_iter().flatten().fold(response, |mut response, (name, value)| {
+        response.headers_mut().insert(name, value);
+        response
+    })
 }
 
 #[cfg(test)]
@@ -274,9 +288,8 @@ mod tests {
 
     #[test]
     fn another_try_is_never_asked_for_in_no_time() {
-        assert_eq!(Explained::too_many(1).retry_after_s, Some(1));
-        assert_eq!(Explained::too_many(0).retry_after_s, Some(1));
-        assert_eq!(Explained::too_many(2_001).retry_after_s, Some(3));
+        let wait_s = |ms| Explained::too_many(Duration::from_millis(ms)).wait_s();
+        assert_eq!([0, 1, 2_001].map(wait_s), [Some(1), Some(1), Some(3)]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::error::AdminError;
 use super::request::{AtTenant, Path, Query, SignedIn};
 use super::shell::{Section, Shell, page};
-use super::show::{self, Chip, Gauge, Tone, When};
+use super::show::{self, Chip, Gauge, Message, Tone, When};
 use super::state::AdminState;
 use crate::domain::{Job, JobId, JobKind, JobState, StageName, TenantId, Timestamp};
 
@@ -35,7 +35,7 @@ pub struct JobRow {
     /// `4 310 of 6 050 documents`, once known.
     pub counts: String,
     /// Why it failed, or what went half well.
-    pub problem: String,
+    pub problem: Message,
     /// When it was asked for.
     pub when: When,
     /// How long it took, once it ended.
@@ -56,7 +56,7 @@ impl JobRow {
             chip: Chip::of_job(job),
             gauge: Gauge::of_job(job, now),
             counts: counts(job),
-            problem: job.problem.as_ref().map(|problem| show::message(&problem.message)).unwrap_or_default(),
+            problem: job.problem.as_ref().map(|problem| Message::new(&problem.message)).unwrap_or_default(),
             when: When::new(job.created_at, now),
             took: took(job),
             moves: !job.state.is_final(),

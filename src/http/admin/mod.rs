@@ -14,8 +14,8 @@ mod error;
 mod jobs;
 mod notes;
 mod overview;
-mod protect;
 mod request;
+mod same_site;
 #[cfg(test)]
 mod samples;
 mod shell;
@@ -30,40 +30,49 @@ mod theme;
 mod tokens;
 mod uploads;
 
+use std::time::Duration;
+
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 
 use self::error::{AdminError, dress};
 use self::state::AdminState;
 use super::HttpState;
+use super::limits::sign_in_limit;
 
 /// The most bytes of a form without files.
 const FORM_BYTES: usize = 64 << 10;
 
 /// The pages under `/admin` and their files under `/static`.
 ///
-/// Expects `x-request-id` on requests, set by an outer layer, and shows it on error pages.
+/// They stand inside the envelope of [`super::router`], which gives each request its id and each reply its security headers.
 pub fn routes(state: HttpState) -> Router {
     let state = AdminState::new(state);
-    pages()
-        .layer(DefaultBodyLimit::max(FORM_BYTES))
+    let time = state.http.config.http.request_timeout;
+    let quick = pages().merge(doors()).layer(DefaultBodyLimit::max(FORM_BYTES)).layer(from_fn_with_state(time, within));
+    quick
         .merge(uploads(&state))
-        .merge(sign_in())
         .method_not_allowed_fallback(|| async { AdminError::Method })
-        .layer(protect::same_site_only(&state.site))
+        .layer(same_site::same_site_only(&state.site))
         .layer(from_fn_with_state(state.clone(), dress))
         .merge(assets::routes())
         .with_state(state)
 }
 
-/// The two doors that secrets are tried at: what limits attempts by address belongs around these routes alone.
-fn sign_in() -> Router<AdminState> {
-    Router::new()
-        .route("/admin/sign-in", get(door::sign_in_page).post(door::sign_in))
-        .route("/admin/link/{secret}", get(door::link_page).post(door::link_in))
-        .layer(DefaultBodyLimit::max(FORM_BYTES))
+/// The two doors that secrets are tried at: attempts are limited by address, both together.
+fn doors() -> Router<AdminState> {
+    let limit = sign_in_limit(|wait| AdminError::TooMany { wait }.into_response());
+    let password = get(door::sign_in_page).merge(post(door::sign_in).layer(limit.clone()));
+    let link = get(door::link_page).merge(post(door::link_in).layer(limit));
+    Router::new().route("/admin/sign-in", password).route("/admin/link/{secret}", link)
+}
+
+/// Ends a page that takes too long; uploads take the time they need.
+async fn within(State(limit): State<Duration>, request: Request, next: Next) -> Result<Response, AdminError> {
+    tokio::time::timeout(limit, next.run(request)).await.map_err(|_| AdminError::Late)
 }
 
 /// The one route that takes files.

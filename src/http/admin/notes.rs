@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use moka::sync::Cache;
 use uuid::Uuid;
 
-use super::show::Tone;
+use super::show::{Message, Tone};
 
 /// Long enough for a slow redirect and a look back; a reload without scripts shows the note again until then.
 const KEPT: Duration = Duration::from_mins(5);
@@ -25,7 +25,7 @@ pub struct Note {
     /// How it went.
     pub tone: Tone,
     /// What happened.
-    pub text: String,
+    pub text: Message,
     /// For each file, or each fault.
     pub lines: Vec<NoteLine>,
 }
@@ -40,17 +40,17 @@ pub struct NoteLine {
     /// The thing; data from outside, made by [`super::show::name`].
     pub name: String,
     /// What became of it.
-    pub text: String,
+    pub text: Message,
 }
 
 impl Note {
     /// A message.
-    pub fn new(tone: Tone, text: impl Into<String>) -> Self {
+    pub fn new(tone: Tone, text: impl Into<Message>) -> Self {
         Self { tone, text: text.into(), lines: Vec::new() }
     }
 
     /// A good message.
-    pub fn ok(text: impl Into<String>) -> Self {
+    pub fn ok(text: impl Into<Message>) -> Self {
         Self::new(Tone::Ok, text)
     }
 
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(response.status(), StatusCode::SEE_OTHER);
         let location = response.headers()[LOCATION].to_str().unwrap();
         let query = location.strip_prefix("/admin/tenants?").unwrap();
-        assert_eq!(notes.read(Some(query)).unwrap().text, "Done.");
+        assert_eq!(notes.read(Some(query)).unwrap().text.to_string(), "Done.");
         assert!(notes.read(None).is_none());
         assert!(notes.read(Some("note=Your+account+is+locked")).is_none());
         assert!(notes.read(Some(&format!("note={}", Uuid::new_v4()))).is_none());

@@ -9,7 +9,7 @@ use super::error::AdminError;
 use super::jobs::{FragmentQuery, JobRow};
 use super::request::{Query, SignedIn};
 use super::shell::{Section, Shell, page};
-use super::show::{self, Chip, Tone};
+use super::show::{self, Chip, Message, Tone};
 use super::state::AdminState;
 use super::steps::{Step, Steps};
 use crate::access::Operator;
@@ -55,6 +55,8 @@ pub struct Tile {
     pub href: &'static str,
     /// How good it is.
     pub tone: Tone,
+    /// Its symbol.
+    pub icon: &'static str,
 }
 
 /// One thing somebody should look at.
@@ -65,7 +67,7 @@ pub struct Attention {
     /// The tenant; empty when it is about Carrel itself.
     pub tenant: String,
     /// What is the matter.
-    pub text: String,
+    pub text: Message,
     /// Where it is mended.
     pub href: String,
     /// What the link says.
@@ -122,40 +124,28 @@ fn tiles(facts: &Facts) -> [Tile; 4] {
     let failed = facts.failed.iter().map(|failed| failed.count).sum();
     let jobs = |state| facts.job_counts.iter().find(|(found, _)| *found == state).map_or(0, |(_, count)| *count);
     let (running, queued) = (jobs(JobState::Running), jobs(JobState::Queued));
-    let tile = |label, value, of, hint, href, tone| Tile { label, value, of, hint, href, tone };
+    let plain = |label, value, hint, href| Tile {
+        label,
+        value: show::count(value),
+        of: String::new(),
+        hint,
+        href,
+        tone: Tone::Idle,
+        icon: "document",
+    };
+    let judged = |tile, good, icon, tone| {
+        if good { Tile { tone: Tone::Ok, icon: "ok", ..tile } } else { Tile { tone, icon, ..tile } }
+    };
+    let unready = if ready == all { "all of them answer".into() } else { format!("{} cannot answer", all - ready) };
+    let unfound = if failed == 0 { "every document is found" } else { "not found by questions" };
+    let tenants =
+        Tile { of: format!("/ {}", show::count(all)), ..plain("Tenants ready", ready, unready, "/admin/tenants") };
+    let work = plain("Running jobs", running, format!("{} waiting", show::count(queued)), "/admin/jobs");
     [
-        tile(
-            "Tenants ready",
-            show::count(ready),
-            format!("/ {}", show::count(all)),
-            if ready == all { "all of them answer".into() } else { format!("{} cannot answer", all - ready) },
-            "/admin/tenants",
-            if ready == all { Tone::Ok } else { Tone::Warn },
-        ),
-        tile(
-            "Documents",
-            show::count(documents),
-            String::new(),
-            show::counted(chunks, "chunk"),
-            "/admin/tenants",
-            Tone::Idle,
-        ),
-        tile(
-            "Failed documents",
-            show::count(failed),
-            String::new(),
-            if failed == 0 { "every document is found".into() } else { "not found by questions".into() },
-            "/admin/tenants",
-            if failed == 0 { Tone::Ok } else { Tone::Bad },
-        ),
-        tile(
-            "Running jobs",
-            show::count(running),
-            String::new(),
-            format!("{} waiting", show::count(queued)),
-            "/admin/jobs",
-            if running == 0 { Tone::Idle } else { Tone::Info },
-        ),
+        judged(tenants, ready == all, "warn", Tone::Warn),
+        plain("Documents", documents, show::counted(chunks, "chunk"), "/admin/tenants"),
+        judged(plain("Failed documents", failed, unfound.into(), "/admin/tenants"), failed == 0, "bad", Tone::Bad),
+        if running == 0 { Tile { icon: "jobs", ..work } } else { Tile { tone: Tone::Info, icon: "info", ..work } },
     ]
 }
 
@@ -164,7 +154,7 @@ fn attention(facts: &Facts) -> Vec<Attention> {
     let failed = facts.failed.iter().map(|failed| Attention {
         chip: Chip::new(Tone::Bad, "Failed"),
         tenant: failed.tenant.to_string(),
-        text: failed_words(failed),
+        text: failed_words(failed).into(),
         href: format!("/admin/tenants/{}?state=failed", failed.tenant),
         action: "Look at them",
     });
@@ -193,7 +183,7 @@ fn of_health(tenant: &TenantStatus) -> Option<Attention> {
     Some(Attention {
         chip: Chip::of_health(&tenant.health),
         tenant: tenant.id.to_string(),
-        text: show::message(&text),
+        text: Message::new(&text),
         href: format!("/admin/tenants/{}", tenant.id),
         action: "Open",
     })

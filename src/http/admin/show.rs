@@ -65,6 +65,7 @@ pub struct Chip {
 impl HtmlSafe for Chip {}
 impl HtmlSafe for When {}
 impl HtmlSafe for Gauge {}
+impl HtmlSafe for Message {}
 
 impl Chip {
     /// A chip.
@@ -215,9 +216,47 @@ pub fn name(raw: &str) -> String {
     tame(raw, LONGEST_NAME)
 }
 
-/// Words that came from below, fit for a paragraph: as [`name`], but at most [`LONGEST_MESSAGE`] characters.
-pub fn message(raw: &str) -> String {
-    tame(raw, LONGEST_MESSAGE)
+/// Words that came from below, fit for a paragraph: what stands between backticks is set as code.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Template)]
+#[template(path = "admin/parts/message.html")]
+pub struct Message {
+    parts: Vec<MessagePart>,
+}
+
+/// A piece of a [`Message`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct MessagePart {
+    text: String,
+    code: bool,
+}
+
+impl Message {
+    /// The message of these words: as [`name`], but at most [`LONGEST_MESSAGE`] characters.
+    pub fn new(raw: &str) -> Self {
+        let tamed = tame(raw, LONGEST_MESSAGE);
+        // A backtick without a partner means nothing.
+        let pairs = tamed.matches('`').count() / 2 * 2;
+        let parts = tamed.splitn(pairs + 1, '`').enumerate();
+        let parts = parts.map(|(at, text)| MessagePart { text: text.to_owned(), code: at % 2 == 1 });
+        Self { parts: parts.filter(|part| !part.text.is_empty()).collect() }
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+}
+
+impl From<&str> for Message {
+    fn from(raw: &str) -> Self {
+        Self::new(raw)
+    }
+}
+
+impl From<String> for Message {
+    fn from(raw: String) -> Self {
+        Self::new(&raw)
+    }
 }
 
 fn tame(raw: &str, most: usize) -> String {
@@ -336,6 +375,15 @@ mod tests {
         assert_eq!(name("a\nb\u{200b}c\u{e0041}"), "a\u{fffd}b\u{fffd}c\u{fffd}");
         assert_eq!(name("עברית.pdf"), "עברית.pdf");
         assert_eq!(name(&"x".repeat(4096)).chars().count(), LONGEST_NAME + 1);
+    }
+
+    #[test]
+    fn what_stands_between_backticks_is_code_and_a_lone_one_means_nothing() {
+        let html = |raw: &str| Message::new(raw).to_string();
+        assert_eq!(html("set `a.b` to `<c>`"), "set <code>a.b</code> to <code>&#60;c&#62;</code>");
+        assert_eq!(html("it`s `so`"), "it<code>s </code>so`");
+        assert_eq!(html("one ` alone"), "one ` alone");
+        assert!(Message::new("").is_empty());
     }
 
     #[test]

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
+use super::super::HttpState;
+use super::super::context::RequestId;
 use super::cookies::{self, Cookie};
 use super::notes::Notes;
 use crate::access::Sessions;
-use crate::http::HttpState;
+use crate::domain::{TenantId, Timestamp};
+use crate::ledger::AuditEntry;
 
 /// What the pages' handlers hold; cheap to clone.
 #[derive(Clone)]
@@ -19,6 +22,24 @@ pub struct AdminState {
     pub notes: Notes,
     /// How browsers reach us.
     pub site: Site,
+}
+
+/// Something that was done here and not by a desk, which notes its own deeds.
+#[derive(Debug, Clone, Copy)]
+pub struct Deed<'a> {
+    /// What: `token.mint`, `session.open`, …
+    pub action: &'static str,
+    /// The tenant it concerns.
+    pub tenant: Option<&'a TenantId>,
+    /// To what.
+    pub target: &'a str,
+}
+
+impl<'a> Deed<'a> {
+    /// A deed that concerns no tenant.
+    pub fn new(action: &'static str, target: &'a str) -> Self {
+        Self { action, tenant: None, target }
+    }
 }
 
 /// How browsers reach us.
@@ -35,6 +56,22 @@ impl AdminState {
     pub fn new(http: HttpState) -> Self {
         let site = Site::of(&http.config.http.public_url);
         Self { http, notes: Notes::default(), site }
+    }
+
+    /// Notes in the audit what `actor` did. What was done stands even when this fails, so that is logged and not told.
+    pub async fn record(&self, actor: &str, deed: Deed<'_>, request_id: &RequestId) {
+        let entry = AuditEntry {
+            number: 0,
+            at: Timestamp::now(),
+            actor: actor.to_owned(),
+            action: deed.action.to_owned(),
+            tenant: deed.tenant.cloned(),
+            target: deed.target.to_owned(),
+            request_id: request_id.as_str().to_owned(),
+        };
+        if let Err(error) = self.http.ledger.audit(entry).await {
+            tracing::error!(action = deed.action, %error, "an act is missing in the audit");
+        }
     }
 
     /// The header that sets a cookie.

@@ -11,7 +11,7 @@ use super::jobs::{FilterChip, JobRow, job_href};
 use super::notes::Note;
 use super::request::{AtTenant, Query};
 use super::shell::{Section, Shell, page};
-use super::show::{self, Chip, Tone, When};
+use super::show::{self, Chip, Message, Tone, When};
 use super::state::AdminState;
 use super::tenants::display_name;
 use crate::actors::{DeskError, Health, TenantStatus};
@@ -43,7 +43,7 @@ pub struct DocumentRow {
     /// Last change.
     pub when: When,
     /// Why it failed, or what was lost.
-    pub problem: String,
+    pub problem: Message,
 }
 
 impl DocumentRow {
@@ -59,7 +59,7 @@ impl DocumentRow {
             size: show::bytes(document.bytes),
             chunks: if document.chunks == 0 { String::new() } else { show::count(document.chunks.into()) },
             when: When::new(document.updated_at, now),
-            problem: document.problem.as_ref().map(|problem| show::message(&problem.message)).unwrap_or_default(),
+            problem: document.problem.as_ref().map(|problem| Message::new(&problem.message)).unwrap_or_default(),
         }
     }
 }
@@ -73,7 +73,7 @@ pub struct TenantPage {
     /// Its head.
     pub head: TenantHead,
     /// What cannot be overlooked: why it does not answer.
-    pub trouble: String,
+    pub trouble: Message,
     /// Numbers with their names.
     pub facts: Vec<(&'static str, String)>,
     /// When the serving generation was built.
@@ -91,7 +91,7 @@ pub struct TenantPage {
     /// Newest first.
     pub rows: Vec<JobRow>,
     /// Last errors, newest first.
-    pub errors: Vec<(When, String)>,
+    pub errors: Vec<(When, Message)>,
     /// Where documents go that are put there by hand.
     pub folder: String,
     /// Largest upload, bytes.
@@ -170,7 +170,7 @@ impl TenantPage {
             first_href: query.after.as_ref().map(|_| list_href(id, query.state, None)).unwrap_or_default(),
             next_href: last.map(|last| list_href(id, query.state, Some(&last.id))).unwrap_or_default(),
             rows,
-            errors: status.errors.iter().map(|(at, text)| (When::new(*at, now), show::message(text))).collect(),
+            errors: status.errors.iter().map(|(at, text)| (When::new(*at, now), Message::new(text))).collect(),
             folder: format!("documents/{id}/"),
             max_bytes: *max_bytes,
             max_words: show::bytes(*max_bytes),
@@ -179,10 +179,10 @@ impl TenantPage {
     }
 }
 
-fn trouble(status: &TenantStatus) -> String {
+fn trouble(status: &TenantStatus) -> Message {
     let text = match &status.health {
-        Health::Ready => return String::new(),
-        Health::Building { .. } if status.answers => return String::new(),
+        Health::Ready => return Message::default(),
+        Health::Building { .. } if status.answers => return Message::default(),
         Health::Building { .. } => "The first index is being built. Questions are answered once it is done.".into(),
         Health::Restarting { cause } => {
             format!("The writer is being restarted. Questions are answered from the last index. Cause: {cause}")
@@ -192,18 +192,17 @@ fn trouble(status: &TenantStatus) -> String {
             "The writer died too often and is left alone. Mend the cause, then reindex or restart Carrel. Cause: {cause}"
         ),
     };
-    show::message(&text)
+    Message::new(&text)
 }
 
 fn index_facts(status: &TenantStatus, totals: &DocumentTotals) -> Vec<(&'static str, String)> {
     let generation = if status.generation == 0 { "none yet".into() } else { show::count(status.generation) };
     vec![
         ("Documents", format!("{} · {}", show::count(totals.documents), show::bytes(totals.bytes))),
-        ("Chunks", show::count(status.chunks)),
-        ("Index on disk", show::bytes(status.bytes)),
-        ("Generation", generation),
+        ("Index", format!("{} · {}", show::counted(status.chunks, "chunk"), show::bytes(status.bytes))),
         ("Embedder", show::name(&status.embedder)),
         ("Restarts", show::count(status.restarts)),
+        ("Generation", generation),
     ]
 }
 

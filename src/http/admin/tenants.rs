@@ -10,7 +10,7 @@ use super::error::AdminError;
 use super::notes::{Note, NoteLine};
 use super::request::{AtTenant, Form, Query, SignedIn};
 use super::shell::{Section, Shell, page, page_with};
-use super::show::{self, Chip, Tone, When};
+use super::show::{self, Chip, Message, Tone, When};
 use super::state::AdminState;
 use crate::actors::{DeskError, Health, TenantStatus};
 use crate::domain::{TenantId, Timestamp};
@@ -40,7 +40,7 @@ pub struct TenantRow {
     /// Times its writer was restarted since boot.
     pub restarts: String,
     /// Its last error, when it is not well.
-    pub problem: String,
+    pub problem: Message,
 }
 
 impl TenantRow {
@@ -60,7 +60,7 @@ impl TenantRow {
             size: show::bytes(status.bytes),
             built: status.built_at.map(|at| When::new(at, now)),
             restarts: show::count(status.restarts),
-            problem: show::message(problem),
+            problem: Message::new(problem),
         }
     }
 }
@@ -85,7 +85,7 @@ pub struct TenantsPage {
     /// The form's fields as they were sent.
     pub form: AddForm,
     /// What is wrong with them.
-    pub error: String,
+    pub error: Message,
 }
 
 /// The form that adds a tenant.
@@ -119,7 +119,7 @@ impl TenantsPage {
             show::counted(found.len() as u64, "tenant")
         };
         let search = show::name(search.trim());
-        Self { shell, rows, summary, search, form: AddForm::default(), error: String::new() }
+        Self { shell, rows, summary, search, form: AddForm::default(), error: Message::default() }
     }
 }
 
@@ -151,7 +151,7 @@ pub async fn add(
         Err(error @ (DeskError::TenantExists(_) | DeskError::Settings(_))) => {
             let tenants = state.http.tenants.statuses(&who.operator);
             let view = TenantsPage::new(who.shell(Section::Tenants), &tenants, "", Timestamp::now());
-            let error = show::message(&error.to_string());
+            let error = Message::from(error.to_string());
             page_with(StatusCode::UNPROCESSABLE_ENTITY, &TenantsPage { form, error, ..view })
         }
         Err(error) => Err(error.into()),
@@ -172,7 +172,7 @@ pub async fn reload(State(state): State<AdminState>, who: SignedIn) -> Result<Re
     let note = if wrong.is_empty() {
         Note::ok("The tenants' files were read again.")
     } else {
-        let line = |text: &String| NoteLine { tone: Tone::Bad, name: show::message(text), text: String::new() };
+        let line = |text: &String| NoteLine { tone: Tone::Bad, name: String::new(), text: Message::new(text) };
         let lines = wrong.iter().map(line).collect();
         Note { lines, ..Note::new(Tone::Warn, "Some files are wrong; their tenants stay as they were.") }
     };
@@ -192,7 +192,7 @@ pub struct RemovePage {
     /// What goes with it: `128 documents, 4.2 MiB`.
     pub goes: String,
     /// What is wrong with what was typed.
-    pub error: String,
+    pub error: Message,
 }
 
 /// What was typed to confirm.
@@ -203,10 +203,10 @@ pub struct ConfirmForm {
 
 /// `GET /admin/tenants/{tenant}/remove`.
 pub async fn remove_page(at: AtTenant) -> Result<Response, AdminError> {
-    page(&removal(&at, String::new()).await?)
+    page(&removal(&at, Message::default()).await?)
 }
 
-async fn removal(at: &AtTenant, error: String) -> Result<RemovePage, AdminError> {
+async fn removal(at: &AtTenant, error: Message) -> Result<RemovePage, AdminError> {
     let totals = at.desk.totals().await?;
     Ok(RemovePage {
         shell: at.who.shell(Section::Tenants),
@@ -225,7 +225,7 @@ pub async fn remove(
 ) -> Result<Response, AdminError> {
     if form.confirm.trim() != at.id.as_str() {
         let error = format!("Type {} to remove the tenant.", at.id);
-        return page_with(StatusCode::UNPROCESSABLE_ENTITY, &removal(&at, error).await?);
+        return page_with(StatusCode::UNPROCESSABLE_ENTITY, &removal(&at, error.into()).await?);
     }
     state.http.tenants.remove(&at.who.operator, &at.id).await?;
     Ok(state.notes.redirect("/admin/tenants", Note::ok(format!("The tenant {} is removed.", at.id))))

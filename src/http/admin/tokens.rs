@@ -1,26 +1,28 @@
 //! Tokens: minting one (shown once), listing, revoking.
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::error::{AdminError, request_id};
+use super::super::context::RequestId;
+use super::error::AdminError;
 use super::notes::Note;
 use super::request::{Form, Path, Query, SignedIn};
 use super::shell::{Section, Shell, page, page_with};
-use super::show::{self, Chip, Tone, When};
-use super::state::AdminState;
+use super::show::{self, Chip, Message, Tone, When};
+use super::state::{AdminState, Deed};
 use super::steps::{self, Taken};
 use crate::access::{MintedToken, Permission, TokenRequest};
 use crate::domain::{TenantId, Timestamp};
-use crate::ledger::{AuditEntry, TokenRecord};
+use crate::ledger::TokenRecord;
 
 /// The longest a token may live, days.
 const MOST_DAYS: u32 = 3650;
 /// The longest name of a token's holder, characters.
-const MOST_SUBJECT: usize = 100;
+const MOST_SUBJECT: usize = 200;
 /// Tokens shown.
 const SHOWN: usize = 200;
 
@@ -41,7 +43,7 @@ pub struct TokensPage {
     /// The form as it was sent.
     pub form: MintForm,
     /// What is wrong with it.
-    pub error: String,
+    pub error: Message,
     /// The most days.
     pub most_days: u32,
     /// Newest first.
@@ -137,7 +139,8 @@ impl MintForm {
             "" => None,
             id => Some(TenantId::parse(id).map_err(|_| "Choose one of the tenants.".to_owned())?),
         };
-        if self.subject.is_empty() || self.subject.chars().count() > MOST_SUBJECT {
+        let named = (1..=MOST_SUBJECT).contains(&self.subject.chars().count());
+        if !named || self.subject.chars().any(char::is_control) {
             return Err(format!("Say who will hold it, in at most {MOST_SUBJECT} characters."));
         }
         if self.permissions.is_empty() {
@@ -183,7 +186,7 @@ impl TokensPage {
             choices: tenants.iter().map(choice).collect(),
             permissions: permissions.into(),
             form,
-            error: String::new(),
+            error: Message::default(),
             most_days: MOST_DAYS,
             rows: tokens.iter().take(SHOWN).map(|token| TokenRow::new(token, now)).collect(),
         }
@@ -248,6 +251,7 @@ async fn tokens_page(
 pub async fn mint(
     State(state): State<AdminState>,
     who: SignedIn,
+    Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, AdminError> {
@@ -259,13 +263,15 @@ pub async fn mint(
     let request = match request {
         Ok(request) => request,
         Err(error) => {
+            let error = Message::from(error);
             let view = tokens_page(&state, &who, None, form).await?;
             return page_with(StatusCode::UNPROCESSABLE_ENTITY, &TokensPage { error, ..view });
         }
     };
-    let asks = request.permissions.contains(&Permission::Query);
+    let (asks, tenant) = (request.permissions.contains(&Permission::Query), request.tenant.clone());
     let minted = state.http.tokens.mint(request).await?;
-    audit(&state, &who, &headers, "token.mint", &minted.jti, &form.tenant).await?;
+    let deed = Deed { action: "token.mint", tenant: tenant.as_ref(), target: &minted.jti };
+    state.record(who.name(), deed, &request_id).await;
     let fresh = FreshToken::new(minted, asks, &state.site.base_url(&headers), Timestamp::now());
     let form = MintForm::new(&form.tenant, state.http.config.auth.default_token_days);
     let view = tokens_page(&state, &who, None, form).await?;
@@ -289,34 +295,14 @@ impl FreshToken {
 pub async fn revoke(
     State(state): State<AdminState>,
     who: SignedIn,
-    headers: HeaderMap,
+    Extension(request_id): Extension<RequestId>,
     Path(jti): Path<String>,
 ) -> Result<Response, AdminError> {
     if !state.http.tokens.revoke(&jti).await? {
         return Err(AdminError::NoPage);
     }
-    audit(&state, &who, &headers, "token.revoke", &jti, "").await?;
+    state.record(who.name(), Deed::new("token.revoke", &jti), &request_id).await;
     Ok(state.notes.redirect("/admin/tokens", Note::ok("The token is revoked; it is refused from now on.")))
-}
-
-async fn audit(
-    state: &AdminState,
-    who: &SignedIn,
-    headers: &HeaderMap,
-    action: &str,
-    target: &str,
-    tenant: &str,
-) -> Result<(), AdminError> {
-    let entry = AuditEntry {
-        number: 0,
-        at: Timestamp::now(),
-        actor: who.name().to_owned(),
-        action: action.to_owned(),
-        tenant: TenantId::parse(tenant).ok(),
-        target: target.to_owned(),
-        request_id: request_id(headers),
-    };
-    Ok(state.http.ledger.audit(entry).await?)
 }
 
 #[cfg(test)]

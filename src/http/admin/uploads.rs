@@ -2,14 +2,14 @@
 
 use axum::extract::State;
 use axum::extract::multipart::{Field, Multipart, MultipartError, MultipartRejection};
-use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::super::extract::{BODY_PATIENCE, refuse_oversize};
 use super::error::{AdminError, explain_desk};
 use super::notes::{Note, NoteLine};
 use super::request::AtTenant;
-use super::show::{self, Tone};
+use super::show::{self, Message, Tone};
 use super::state::AdminState;
 use super::steps::{self, Taken};
 use crate::actors::{Desk, DeskError};
@@ -42,6 +42,8 @@ enum Refusal {
     Desk(DeskError),
     /// The rest of the form did not arrive.
     Broken(MultipartError),
+    /// The browser paused for too long.
+    Stalled,
 }
 
 /// `POST /admin/tenants/{tenant}/documents`.
@@ -52,11 +54,8 @@ pub async fn upload(
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, AdminError> {
     let limit = state.http.config.http.max_upload_bytes;
-    // Refused before a byte of the body is read, where the browser says how much there is.
-    let said = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if said.is_some_and(|length| length > most_bytes(limit)) {
-        return Err(AdminError::UploadTooLarge { limit });
-    }
+    // Before a byte of the body is read, where the browser says how much there is.
+    refuse_oversize(&headers, most_bytes(limit)).map_err(|_| AdminError::UploadTooLarge { limit })?;
     let form = form.map_err(|_| AdminError::BadForm)?;
     let outcomes = receive(&at.desk, form, at.who.name()).await;
     if outcomes.iter().all(|outcome| outcome.result.is_err())
@@ -73,20 +72,20 @@ pub async fn upload(
 async fn receive(desk: &Desk, mut form: Multipart, by: &str) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     loop {
-        match form.next_field().await {
+        match patiently(form.next_field()).await {
             Ok(Some(field)) => {
                 let Some(sent) = field.file_name().filter(|name| !name.is_empty()) else { continue };
                 let name = base_name(sent).to_owned();
                 let result = store(desk, field, &name, by).await;
-                let broken = matches!(result, Err(Refusal::Broken(_)));
+                let broken = matches!(result, Err(Refusal::Broken(_) | Refusal::Stalled));
                 outcomes.push(Outcome { name, result });
                 if broken {
                     return outcomes;
                 }
             }
             Ok(None) => return outcomes,
-            Err(error) => {
-                outcomes.push(Outcome { name: "the rest".into(), result: Err(Refusal::Broken(error)) });
+            Err(broken) => {
+                outcomes.push(Outcome { name: "the rest".into(), result: Err(broken) });
                 return outcomes;
             }
         }
@@ -96,11 +95,17 @@ async fn receive(desk: &Desk, mut form: Multipart, by: &str) -> Vec<Outcome> {
 async fn store(desk: &Desk, mut field: Field<'_>, name: &str, by: &str) -> Result<(), Refusal> {
     let id = document_id(name).ok_or(Refusal::Name)?;
     let mut upload = desk.begin_upload().await.map_err(Refusal::Desk)?;
-    while let Some(piece) = field.chunk().await.map_err(Refusal::Broken)? {
+    while let Some(piece) = patiently(field.chunk()).await? {
         upload.write(&piece).await.map_err(|error| Refusal::Desk(error.into()))?;
     }
     desk.finish_upload(upload, id, name.to_owned(), Attributes::new(), by).await.map_err(Refusal::Desk)?;
     Ok(())
+}
+
+/// Waits for the browser's next piece, but not for ever.
+async fn patiently<T>(next: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Refusal> {
+    let came = tokio::time::timeout(BODY_PATIENCE, next).await.map_err(|_| Refusal::Stalled)?;
+    came.map_err(Refusal::Broken)
 }
 
 /// The last part of a name that some browsers send as a path.
@@ -126,13 +131,15 @@ impl Refusal {
         }
     }
 
-    fn words(&self) -> String {
+    fn words(&self) -> Message {
         match self {
             Self::Name => "the name is no name for a document".into(),
-            Self::Desk(error) if self.is_size() => error.to_string(),
+            Self::Desk(DeskError::Store(StoreError::TooLarge { limit })) => {
+                format!("larger than {}", show::bytes(*limit)).into()
+            }
             Self::Desk(error) => explain_desk(error).what,
             Self::Broken(_) if self.is_size() => "the form is too large: send the rest in another".into(),
-            Self::Broken(_) => "it did not arrive whole: send it again".into(),
+            Self::Broken(_) | Self::Stalled => "it did not arrive whole: send it again".into(),
         }
     }
 }
@@ -153,7 +160,7 @@ fn told(outcomes: &[Outcome]) -> Note {
     }
     let line = |outcome: &Outcome| {
         let (tone, text) = match &outcome.result {
-            Ok(()) => (Tone::Ok, String::new()),
+            Ok(()) => (Tone::Ok, Message::default()),
             Err(refusal) => (Tone::Bad, refusal.words()),
         };
         NoteLine { tone, name: show::name(&outcome.name), text }
@@ -190,10 +197,10 @@ mod tests {
         let outcome = |name: &str, result| Outcome { name: name.into(), result };
         let too_large = || Refusal::Desk(DeskError::Store(StoreError::TooLarge { limit: 1024 }));
         let note = told(&[outcome("good.md", Ok(())), outcome("<acme>\u{202e}", Err(too_large()))]);
-        assert_eq!((note.tone, note.text.as_str()), (Tone::Warn, "1 of 2 files stored."));
+        assert_eq!((note.tone, note.text.to_string().as_str()), (Tone::Warn, "1 of 2 files stored."));
         assert_eq!(note.lines[0].name, "<acme>\u{fffd}");
-        assert_eq!(note.lines[0].text, "the document is larger than 1024 bytes");
-        assert_eq!(told(&[outcome("a", Ok(()))]).text, "1 file stored and on the way into the index.");
+        assert_eq!(note.lines[0].text.to_string(), "larger than 1.0 KiB");
+        assert_eq!(told(&[outcome("a", Ok(()))]).text.to_string(), "1 file stored and on the way into the index.");
         assert_eq!(told(&[]).tone, Tone::Warn);
     }
 }

@@ -20,21 +20,21 @@ const MAX_NAME: usize = 64;
 /// [`Code::InvalidAttributes`] says what cannot be kept.
 pub fn read(json: &[u8]) -> Result<Attributes, ApiError> {
     if json.len() > MAX_BYTES {
-        return Err(wrong(format!("are larger than {MAX_BYTES} bytes")));
+        return Err(wrong(&format!("are larger than {MAX_BYTES} bytes")));
     }
     let attributes: Attributes =
-        parse(json).map_err(|error| wrong(format!("are no JSON object: {}", error.detail())))?;
+        parse(json).map_err(|error| wrong(&format!("are no JSON object: {}", error.detail())))?;
     if attributes.len() > MAX_NAMES {
-        return Err(wrong(format!("have {} names; the most is {MAX_NAMES}", attributes.len())));
+        return Err(wrong(&format!("have {} names; the most is {MAX_NAMES}", attributes.len())));
     }
     for (name, value) in &attributes {
         if !(1..=MAX_NAME).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-            return Err(wrong(format!(
+            return Err(wrong(&format!(
                 "have a name that is empty, holds control characters or is longer than {MAX_NAME}"
             )));
         }
         if !keeps(value) {
-            return Err(wrong(format!("`{name}` is no string, number, boolean or list of these")));
+            return Err(wrong(&format!("`{name}` is no string, number, boolean or list of these")));
         }
     }
     Ok(attributes)
@@ -51,7 +51,7 @@ fn is_plain(value: &Value) -> bool {
     matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_))
 }
 
-fn wrong(why: String) -> ApiError {
+fn wrong(why: &str) -> ApiError {
     ApiError::new(Code::InvalidAttributes, format!("`attributes` {why}")).at("#/attributes")
 }
 

@@ -201,26 +201,25 @@ pub fn hit(rank: u8) -> Hit {
 }
 
 fn answer(words: Words) -> Answer {
+    let quote = words.say("During probation the contract may be ended with two weeks' notice.");
+    let text = format!("{quote} This holds for both sides.");
     let other = Citation {
         title: words.say("Works agreement 2024"),
         document_id: DocumentId::parse(&words.say("works-agreement.md")).unwrap(),
-        quote: words.say("During probation the contract may be ended with two weeks' notice."),
         page: None,
+        end: 2040 + quote.len(),
+        quote,
         ..citation(2)
     };
     let foreign = Hit {
-        title: words.say("Works agreement 2024"),
+        title: other.title.clone(),
         heading: words.say("Probation"),
-        text: words
-            .say("During probation the contract may be ended with two weeks' notice. This holds for both sides."),
         document_id: other.document_id.clone(),
         page: None,
         dense: None,
         start: 2040,
-        end: 2040
-            + words
-                .say("During probation the contract may be ended with two weeks' notice. This holds for both sides.")
-                .len(),
+        end: 2040 + text.len(),
+        text,
         ..hit(2)
     };
     Answer {

@@ -19,7 +19,7 @@ use crate::http::admin::jobs::{JobPage, JobsPage};
 use crate::http::admin::notes::{Note, NoteLine};
 use crate::http::admin::overview::{Facts, FailedDocuments, OverviewPage};
 use crate::http::admin::shell::{Section, Shell};
-use crate::http::admin::show::{self, Tone};
+use crate::http::admin::show::{self, Message, Tone};
 use crate::http::admin::steps::Steps;
 use crate::http::admin::tenant::{DocumentsQuery, TenantFacts, TenantHead, TenantPage};
 use crate::http::admin::tenants::{AddForm, RemovePage, TenantsPage};
@@ -74,6 +74,10 @@ impl Gallery {
         show::name(&self.words.say(nice))
     }
 
+    fn message(self, nice: &str) -> Message {
+        Message::new(&self.words.say(nice))
+    }
+
     fn job_counts(self) -> Vec<(JobState, u64)> {
         let jobs = jobs(self.words);
         let count = |state| jobs.iter().filter(|(_, job)| job.state == state).count() as u64;
@@ -109,7 +113,8 @@ impl Gallery {
         let whole = TenantsPage::new(self.shell(Section::Tenants), &tenants(self.words), "", now());
         let refused = TenantsPage {
             form: AddForm { id: self.words.say("Acme"), name: self.words.say("Acme") },
-            error: self.name("A tenant id is 1 to 63 characters of a-z, 0-9 and '-', starting with a letter or digit"),
+            error: self
+                .message("A tenant id is 1 to 63 characters of a-z, 0-9 and '-', starting with a letter or digit"),
             ..TenantsPage::new(self.shell(Section::Tenants), &tenants(self.words), "", now())
         };
         let remove = RemovePage {
@@ -174,10 +179,7 @@ impl Gallery {
             max_bytes: 32 << 20,
         };
         let line = |tone, name: &str, text: &str| NoteLine { tone, name: self.name(name), text: text.into() };
-        let lines = vec![
-            line(Tone::Bad, "huge.txt", "the document is larger than 33554432 bytes"),
-            line(Tone::Ok, "handbook-2026.md", ""),
-        ];
+        let lines = vec![line(Tone::Bad, "huge.txt", "larger than 32 MiB"), line(Tone::Ok, "handbook-2026.md", "")];
         let uploaded = Note { lines, ..Note::new(Tone::Warn, "1 of 2 files stored.") };
         let second = DocumentsQuery { after: Some(DocumentId::parse("a").unwrap()), ..DocumentsQuery::default() };
         let first = DocumentsQuery::default();
@@ -236,7 +238,7 @@ impl Gallery {
         let asked = AskForm { query: self.words.say("How long is the notice period?"), mode: Mode::Hybrid, top_k: 3 };
         let found = answer(self.words);
         let none = Answer { outcome: Outcome::NoEvidence, answer: String::new(), citations: vec![], ..found.clone() };
-        let refusal = self.name("the index is being built for the first time: try again in a moment");
+        let refusal = self.message("the index is being built for the first time: try again in a moment");
         vec![
             ("ask", render(&self.ask_page(blank.clone()))),
             ("ask-answered", render(&self.ask_page(asked.clone()).answered(&acme, &found))),
@@ -271,7 +273,7 @@ impl Gallery {
         let made = TokensPage::new(self.shell(Section::Tokens), &tenants, &tokens(self.words), blank, now());
         let audit = AuditPage::new(self.shell(Section::Audit), &audit(self.words), now());
         vec![
-            ("tokens", render(&TokensPage { error: self.name("Choose at least one permission."), ..list })),
+            ("tokens", render(&TokensPage { error: self.message("Choose at least one permission."), ..list })),
             ("tokens-made", render(&TokensPage { minted: Some(fresh), ..made })),
             ("audit", render(&audit)),
         ]
@@ -282,7 +284,7 @@ impl Gallery {
         let sign_in = |error: &str| render(&SignInPage { shell: shell(), error: error.into(), next: "/admin".into() });
         let link =
             |error: &str| render(&LinkPage { shell: shell(), action: "/admin/link/x".into(), error: error.into() });
-        let weak = "Choose a password of at least 15 characters that is not a common one.".to_owned();
+        let weak = "Choose a password of at least 15 characters that is not a common one.".into();
         vec![
             ("sign-in", sign_in("")),
             ("sign-in-refused", sign_in(REFUSED)),

@@ -1,34 +1,11 @@
-//! What keeps other sites out: the headers of every page, and the check where a form was sent from.
+//! Where a form was sent from: what changes something is followed only when it comes from our own pages.
 
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
-};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
+use axum::http::Response;
 use axum::response::IntoResponse;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
 use super::error::AdminError;
 use super::state::Site;
-
-/// Nothing but our own files; no inline script or style, no frames, no forms to elsewhere.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-/// Adds the security headers of a page; what a handler set itself stays.
-pub fn add_headers(headers: &mut HeaderMap, secure: bool) {
-    let mut add = |name: HeaderName, value: &'static str| {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    };
-    add(CONTENT_SECURITY_POLICY, POLICY);
-    add(X_CONTENT_TYPE_OPTIONS, "nosniff");
-    add(REFERRER_POLICY, "same-origin");
-    add(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
-    add(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
-    add(CACHE_CONTROL, "no-store");
-    if secure {
-        add(STRICT_TRANSPORT_SECURITY, "max-age=31536000");
-    }
-}
 
 type Refuse = fn(ProtectionError) -> Response<axum::body::Body>;
 
@@ -89,17 +66,5 @@ mod tests {
         ] {
             assert_eq!(send(Method::POST, headers).await, StatusCode::OK, "{headers:?}");
         }
-    }
-
-    #[test]
-    fn every_page_forbids_what_is_not_ours() {
-        let mut headers = HeaderMap::new();
-        add_headers(&mut headers, true);
-        let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
-        assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"));
-        assert!(policy.contains("frame-ancestors 'none'") && policy.contains("base-uri 'none'"));
-        assert!(!policy.contains("unsafe"));
-        assert_eq!(headers[CACHE_CONTROL], "no-store");
-        assert!(headers.contains_key(STRICT_TRANSPORT_SECURITY));
     }
 }
