@@ -75,7 +75,7 @@ pub struct SeedHealth {
 }
 
 /// Says that the process runs and whether it can answer; the seed pattern's shape.
-#[utoipa::path(get, path = "/health", tag = "seed", responses((status = 200, body = SeedHealth)))]
+#[utoipa::path(get, path = "/health", tag = "seed", operation_id = "seed_health", responses((status = 200, body = SeedHealth)))]
 pub async fn health(State(state): State<HttpState>) -> Json<SeedHealth> {
     let (answering, _) = state.tenants.ready();
     Json(SeedHealth { status: "ok", index_ready: answering > 0 })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
 use tower_http::CompressionLevel;
@@ -42,7 +42,7 @@ pub fn router(state: HttpState) -> Router {
     let gate = Gate::new(state.clone());
     let guarded = quick
         .merge(slow)
-        .route_layer(from_fn(auth::count))
+        .route_layer(from_fn_with_state(gate.clone(), auth::count))
         .route_layer(from_fn_with_state(gate.clone(), auth::authenticate));
     let scraped = metrics_route().route_layer(from_fn_with_state(gate, ops::scrapers));
     let open = open_routes().merge(scraped).layer(from_fn_with_state(time, within));
