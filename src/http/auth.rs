@@ -15,7 +15,7 @@ use super::crowd::Crowd;
 use super::held::Held;
 use super::limits::{self, WrongTokens};
 use super::problem::{ApiError, whole_seconds};
-use crate::access::{AuthError, AuthFailure, Caller};
+use crate::access::{AuthError, AuthFailure, Caller, Permission};
 use crate::actors::{Desk, DeskError};
 use crate::telemetry;
 
@@ -100,6 +100,18 @@ pub async fn count(State(gate): State<Gate>, request: Request, next: Next) -> Re
     limits::describe(&limited, response.headers_mut());
     // A slow reader holds its connection as a slow sender does.
     Ok(response.map(|body| Body::new(Held { body, _guard: present })))
+}
+
+/// Whether the caller has one of these permissions.
+///
+/// # Errors
+/// [`AuthError::Forbidden`] names the first.
+pub fn require_any(caller: &Caller, any: &[Permission]) -> Result<(), AuthError> {
+    if any.iter().any(|permission| caller.require(*permission).is_ok()) {
+        return Ok(());
+    }
+    telemetry::auth_failed("forbidden");
+    Err(AuthError::Forbidden(any.first().copied().unwrap_or(Permission::TenantsAdmin)))
 }
 
 /// The token of `Authorization: Bearer …`; exactly one such header.

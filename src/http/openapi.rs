@@ -55,7 +55,7 @@ use super::problem::{ApiError, Problem};
     tags(
         (name = "questions", description = "Ask and search; scope `query`"),
         (name = "documents", description = "What a tenant keeps; scopes `documents:read` and `documents:write`"),
-        (name = "index", description = "Rebuilds, jobs, generations; scope `reindex`"),
+        (name = "index", description = "Rebuilds (scope `reindex`), jobs and generations (also scopes `documents:read` and `documents:write`)"),
         (name = "operator", description = "Tenants, tokens, audit; scope `tenants:admin`"),
         (name = "operations", description = "For probes and scrapers"),
         (name = "seed", description = "The two routes of the pattern that Carrel grew from"),

@@ -12,10 +12,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::HttpState;
-use super::auth::Gate;
+use super::auth::{self, Gate};
 use super::context::{ClientAddr, peer};
 use super::problem::ApiError;
-use crate::access::{AuthError, Permission};
+use crate::access::Permission;
 use crate::telemetry;
 
 /// Says that the process runs.
@@ -88,12 +88,7 @@ pub async fn health(State(state): State<HttpState>) -> Json<SeedHealth> {
 pub async fn scrapers(State(gate): State<Gate>, request: Request, next: Next) -> Result<Response, ApiError> {
     if !is_local(&request) {
         let (caller, _) = gate.enter(request.headers(), ClientAddr::noted(request.extensions()))?;
-        let granted =
-            [Permission::Metrics, Permission::TenantsAdmin].map(|permission| caller.require(permission).is_ok());
-        if granted == [false, false] {
-            telemetry::auth_failed("forbidden");
-            return Err(AuthError::Forbidden(Permission::Metrics).into());
-        }
+        auth::require_any(&caller, &[Permission::Metrics, Permission::TenantsAdmin])?;
     }
     Ok(next.run(request).await)
 }
