@@ -307,8 +307,6 @@ impl Disk for UnpluggedDisk {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
     #[test]
     fn what_was_acknowledged_outlives_a_loss_of_power_at_any_step(
         changes in prop::collection::vec(change(), 1..8),
@@ -316,7 +314,7 @@ proptest! {
         seed: u64,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let fixture = Fixture::new();
+        let fixture = Fixture::on(UnpluggedDisk::after(usize::MAX));
         // The folder itself is made and durable before anything is acknowledged; what counts here is what it holds.
         drop(runtime.block_on(fixture.documents.begin(1)).unwrap());
         let disk = UnpluggedDisk::after(steps);
@@ -343,7 +341,7 @@ proptest! {
             }
         }
 
-        let after = Fixture::new();
+        let after = Fixture::on(UnpluggedDisk::after(usize::MAX));
         fs::create_dir(after.folder().join("uploads")).unwrap();
         disk.lose_power(&after.folder().join("uploads"), seed);
         after.documents.sweep().unwrap();
