@@ -18,11 +18,10 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        Self::on(Arc::new(RealDisk))
+        Self::on(Arc::new(RealDisk), tempfile::tempdir().unwrap())
     }
 
-    fn on(disk: Arc<dyn Disk>) -> Self {
-        let root = tempfile::tempdir().unwrap();
+    fn on(disk: Arc<dyn Disk>, root: TempDir) -> Self {
         let store = DocumentStore::with_disk(root.path(), disk);
         let documents = store.tenant(&tenant("acme")).unwrap();
         Self { root, store, documents }
