@@ -375,6 +375,17 @@ async fn a_tenant_made_again_sees_nothing_of_the_one_before() {
 }
 
 #[test]
+fn a_removal_that_was_cut_short_is_finished_at_the_next_boot() {
+    let fixture = Fixture::new();
+    fixture.drop_in("a.md", "text");
+    fs::create_dir(fixture.root.path().join(".removed-other")).unwrap();
+    fixture.store.sweep().unwrap();
+    assert!(!fixture.root.path().join(".removed-other").exists());
+    assert_eq!(fixture.listed(), ["a.md"]);
+    DocumentStore::new(&fixture.root.path().join("nowhere")).sweep().unwrap();
+}
+
+#[test]
 fn a_removal_that_was_cut_short_leaves_nothing_for_the_next_tenant_of_that_name() {
     let fixture = Fixture::new();
     fixture.drop_in("a.md", "text");
