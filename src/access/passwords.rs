@@ -126,11 +126,9 @@ impl Passwords {
         if password.chars().count() > MAX_CHARS {
             return Ok(false);
         }
-        let known = hash.filter(|text| PasswordHash::new(text).is_ok());
-        let is_known = known.is_some();
-        let (password, hash) = (password.to_owned(), known.unwrap_or(NOBODYS).to_owned());
-        let verify = move || Argon2::default().verify_password(password.as_bytes(), hash.as_str()).is_ok();
-        Ok(self.in_turn(verify).await? && is_known)
+        let hash = hash.filter(|text| PasswordHash::new(text).is_ok()).unwrap_or(NOBODYS);
+        let (password, hash) = (password.to_owned(), hash.to_owned());
+        self.in_turn(move || Argon2::default().verify_password(password.as_bytes(), hash.as_str()).is_ok()).await
     }
 
     /// Works where it may block. The turn goes with the work: a client that hangs up does not make room for another.

@@ -66,11 +66,11 @@ impl Folder {
     }
 }
 
-/// Turns "not there" and "not what was asked for" into `None`.
+/// Turns "not there", "not what was asked for" and "no name a file could have" into `None`.
 fn present<T>(opened: Result<T, Errno>) -> io::Result<Option<T>> {
     match opened {
         Ok(found) => Ok(Some(found)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => Ok(None),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO | Errno::NAMETOOLONG) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

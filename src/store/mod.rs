@@ -149,6 +149,20 @@ impl DocumentStore {
         self.discard(id).map_err(StoreError::at("remove the folder of"))
     }
 
+    /// Finishes removals of tenants that a crash cut short; called once at boot. Blocking.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sweep(&self) -> Result<(), StoreError> {
+        self.finish_removals().map_err(StoreError::at("finish removing the folder of"))
+    }
+
+    fn finish_removals(&self) -> io::Result<()> {
+        let Some(root) = Folder::open(&self.root)? else { return Ok(()) };
+        let removed = root.names()?.into_iter().filter_map(|name| TenantId::parse(name.strip_prefix(REMOVED)?).ok());
+        removed.into_iter().try_for_each(|id| self.clear(&id))
+    }
+
     /// Renames the folder out of the way first: from that step on, nothing of it can be seen again.
     fn discard(&self, id: &TenantId) -> io::Result<()> {
         self.clear(id)?;
@@ -174,9 +188,11 @@ impl DocumentStore {
     }
 }
 
-/// The name a tenant's folder gets on its way out; no tenant id begins with a dot.
+/// Begins the name a tenant's folder gets on its way out; no tenant id begins with a dot.
+const REMOVED: &str = ".removed-";
+
 fn removed_name(id: &TenantId) -> String {
-    format!(".removed-{id}")
+    format!("{REMOVED}{id}")
 }
 
 fn opened(path: &Path) -> io::Result<Folder> {

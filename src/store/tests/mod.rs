@@ -18,8 +18,11 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let store = DocumentStore::new(root.path());
+        Self::on(Arc::new(RealDisk), tempfile::tempdir().unwrap())
+    }
+
+    fn on(disk: Arc<dyn Disk>, root: TempDir) -> Self {
+        let store = DocumentStore::with_disk(root.path(), disk);
         let documents = store.tenant(&tenant("acme")).unwrap();
         Self { root, store, documents }
     }
@@ -257,7 +260,7 @@ async fn what_was_removed_is_gone_and_removing_it_again_says_so() {
 #[tokio::test]
 async fn two_uploads_of_one_id_at_once_end_as_one_of_them_whole() {
     let fixture = Fixture::new();
-    for round in 0..20 {
+    for round in 0..10 {
         let (one, two) = (format!("one {round}"), format!("two {round}"));
         let (a, b) = tokio::join!(upload(&fixture.documents, "a", &one), upload(&fixture.documents, "a", &two));
         assert!(a.is_ok() && b.is_ok());
@@ -303,7 +306,7 @@ async fn a_document_that_is_being_replaced_is_never_missing() {
     upload(&fixture.documents, "a", "0").await.unwrap();
     let documents = fixture.documents.clone();
     let replacing = tokio::spawn(async move {
-        for n in 1..100 {
+        for n in 1..40 {
             upload(&documents, "a", &n.to_string()).await.unwrap();
         }
     });
@@ -369,6 +372,17 @@ async fn a_tenant_made_again_sees_nothing_of_the_one_before() {
     assert!(late.finish(&id("late"), "late", Attributes::new()).await.is_err());
     assert_eq!((again.list().unwrap(), fixture.files()), (Vec::new(), Vec::new()));
     assert_eq!(fs::read_dir(fixture.root.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_removal_that_was_cut_short_is_finished_at_the_next_boot() {
+    let fixture = Fixture::new();
+    fixture.drop_in("a.md", "text");
+    fs::create_dir(fixture.root.path().join(".removed-other")).unwrap();
+    fixture.store.sweep().unwrap();
+    assert!(!fixture.root.path().join(".removed-other").exists());
+    assert_eq!(fixture.listed(), ["a.md"]);
+    DocumentStore::new(&fixture.root.path().join("nowhere")).sweep().unwrap();
 }
 
 #[test]
