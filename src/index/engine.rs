@@ -56,8 +56,14 @@ impl Engine {
             .num_worker_threads(1)
             .num_merge_threads(1)
             .build();
-        let opened = guarded(|| self.index.writer_with_options(options));
-        opened.map_err(|reason| IndexError::Engine(reason.into()))?.map_err(IndexError::tantivy("write"))
+        let open = || {
+            let writer: IndexWriter = self.index.writer_with_options(options)?;
+            // A commit that died left files under names that the next may want for its own: it counts operations from
+            // the same number, and tantivy does not write over a file.
+            writer.garbage_collect_files().wait()?;
+            Ok(writer)
+        };
+        guarded(open).map_err(|reason| IndexError::Engine(reason.into()))?.map_err(IndexError::tantivy("write"))
     }
 
     /// The snapshot of what was committed last.

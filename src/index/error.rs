@@ -109,19 +109,18 @@ fn disk_error(error: &TantivyError) -> Option<io::Error> {
     }
 }
 
-/// The operating system's error that `words` end with, as the standard library spells it.
+/// A copy of an error that keeps its kind.
+fn same(error: &io::Error) -> io::Error {
+    let named = || named_in(&error.to_string());
+    let of_system = error.raw_os_error().map(io::Error::from_raw_os_error);
+    of_system.or_else(named).unwrap_or_else(|| io::Error::new(error.kind(), error.to_string()))
+}
+
+/// The operating system's error that `words` name, as the standard library spells it.
 fn named_in(words: &str) -> Option<io::Error> {
     let (_, code) = words.rsplit_once("(os error ")?;
     let (code, _) = code.split_once(')')?;
     code.parse().ok().map(io::Error::from_raw_os_error)
-}
-
-/// A copy of an error that keeps its kind.
-fn same(error: &io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => io::Error::new(error.kind(), error.to_string()),
-    }
 }
 
 /// Runs `work` of an engine that may panic on damaged files. The panic's own words are not passed on: they may quote
