@@ -19,11 +19,11 @@ use super::work::{self, Shared};
 use crate::config::TenantSettings;
 use crate::domain::{
     Answer, Attributes, DocumentId, DocumentState, DocumentStatus, Filter, Job, JobId, JobKind, JobState, Mode,
-    Question, QuestionError, SearchReply, TenantId, Timestamp,
+    Question, QuestionError, SearchReply, TenantId,
 };
 use crate::engine::SearchError;
 use crate::index::{GenerationInfo, IndexError, Snapshot};
-use crate::ledger::{AuditEntry, DocumentTotals, LedgerError, Listed, Page};
+use crate::ledger::{DocumentTotals, LedgerError, Listed, Page};
 use crate::store::{StoreError, UploadWriter};
 use crate::telemetry::QueryOutcome;
 
@@ -275,7 +275,6 @@ impl Desk {
         let ledger = &self.shared.ledger;
         ledger.save_job(&self.cell.id, job).await?;
         ledger.save_documents(&self.cell.id, vec![record]).await?;
-        self.audit(by, "document.upload", id.as_str()).await?;
         // An actor that is dead just now finds the document when it is started again.
         if let Some(actor) = self.cell.actor.load_full() {
             let _ = actor.cast(IndexMsg::Changed(id, Some(job_id)));
@@ -323,7 +322,10 @@ impl Desk {
         start: usize,
         end: Option<usize>,
     ) -> Result<(usize, usize, String), DeskError> {
-        let text = self.snapshot()?.text(id)?.ok_or(DeskError::NotFound("document"))?;
+        let (snapshot, id) = (self.snapshot()?, id.clone());
+        // A large document takes milliseconds to unpack.
+        let text = work::blocking(move || Ok(snapshot.text(&id)?)).await.map_err(work::desk_error)?;
+        let text = text.ok_or(DeskError::NotFound("document"))?;
         let (start, end) = inward(&text, start, end.unwrap_or(text.len()));
         Ok((start, end, text[start..end].to_owned()))
     }
@@ -332,10 +334,9 @@ impl Desk {
     ///
     /// # Errors
     /// [`DeskError::NotFound`], or the disk's refusal.
-    pub async fn delete(&self, id: &DocumentId, by: &str) -> Result<Removed, DeskError> {
+    pub async fn delete(&self, id: &DocumentId) -> Result<Removed, DeskError> {
         let wanted = id.clone();
         let removed = self.call(|reply| IndexMsg::Remove(wanted, reply)).await??;
-        self.audit(by, "document.delete", id.as_str()).await?;
         Ok(removed)
     }
 
@@ -351,7 +352,6 @@ impl Desk {
         }
         let who = by.to_owned();
         let ticket = self.call(|reply| IndexMsg::Rebuild(who, reply)).await??;
-        self.audit(by, "index.rebuild", &ticket.job_id.to_string()).await?;
         Ok(ticket)
     }
 
@@ -397,19 +397,6 @@ impl Desk {
             Ok(CallResult::Success(reply)) => Ok(reply),
             _ => Err(DeskError::Unresponsive),
         }
-    }
-
-    async fn audit(&self, by: &str, action: &str, target: &str) -> Result<(), DeskError> {
-        let entry = AuditEntry {
-            number: 0,
-            at: Timestamp::now(),
-            actor: by.to_owned(),
-            action: action.to_owned(),
-            tenant: Some(self.cell.id.clone()),
-            target: target.to_owned(),
-            request_id: String::new(),
-        };
-        Ok(self.shared.ledger.audit(entry).await?)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::config::{Config, TenantSettings};
 use crate::domain::{TenantId, Timestamp};
 use crate::engine::Engine;
 use crate::index::Generations;
-use crate::ledger::{AuditEntry, Ledger};
+use crate::ledger::Ledger;
 use crate::store::DocumentStore;
 use crate::telemetry::TenantMetrics;
 
@@ -205,7 +205,7 @@ impl Tenants {
     ///
     /// # Errors
     /// [`DeskError::TenantExists`], [`DeskError::Settings`], or the disk's refusal.
-    pub async fn add(&self, operator: &Operator, id: &TenantId, toml: &str) -> Result<(), DeskError> {
+    pub async fn add(&self, _operator: &Operator, id: &TenantId, toml: &str) -> Result<(), DeskError> {
         let _changing = self.0.changing.lock().await;
         let path = self.file(id);
         let shown = format!("tenants/{id}.toml");
@@ -216,15 +216,14 @@ impl Tenants {
         }
         let text = toml.to_owned();
         blocking(move || Ok(removal::write_durably(&path, text.as_bytes())?)).await.map_err(super::work::desk_error)?;
-        self.adopt(id, settings).await?;
-        self.audit(operator, "tenant.add", id).await
+        self.adopt(id, settings).await
     }
 
     /// Removes a tenant: its file, index, jobs, tokens and documents.
     ///
     /// # Errors
     /// [`DeskError::NoTenant`], or the disk's refusal.
-    pub async fn remove(&self, operator: &Operator, id: &TenantId) -> Result<(), DeskError> {
+    pub async fn remove(&self, _operator: &Operator, id: &TenantId) -> Result<(), DeskError> {
         let _changing = self.0.changing.lock().await;
         if !self.file(id).exists() && !self.0.living.load().contains_key(id) {
             return Err(DeskError::NoTenant);
@@ -232,8 +231,7 @@ impl Tenants {
         let (marker, file) = (self.marker(id), self.file(id));
         blocking(move || Ok(removal::begin(&marker, &file)?)).await.map_err(super::work::desk_error)?;
         self.retire(id).await;
-        self.erase(id).await?;
-        self.audit(operator, "tenant.remove", id).await
+        self.erase(id).await
     }
 
     /// Reads `tenants/` again: adds, removes and changes what differs; files that are wrong leave their tenant as it was.
@@ -367,19 +365,6 @@ impl Tenants {
             self.erase(&id).await?;
         }
         Ok(())
-    }
-
-    async fn audit(&self, operator: &Operator, action: &str, id: &TenantId) -> Result<(), DeskError> {
-        let entry = AuditEntry {
-            number: 0,
-            at: Timestamp::now(),
-            actor: operator.subject().to_owned(),
-            action: action.to_owned(),
-            tenant: Some(id.clone()),
-            target: id.to_string(),
-            request_id: String::new(),
-        };
-        Ok(self.0.shared.ledger.audit(entry).await?)
     }
 
     fn file(&self, id: &TenantId) -> PathBuf {

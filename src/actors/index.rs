@@ -131,7 +131,7 @@ impl IndexState {
                 for (id, job) in opened.changed {
                     self.pending.entry(id).or_default().extend(job);
                 }
-                match (opened.build, self.next_build.take()) {
+                match (opened.build.map(|job| *job), self.next_build.take()) {
                     (Some(job), _) | (None, Some(job)) => self.start_build(me, job),
                     (None, None) => self.cell.set_health(Health::Ready),
                 }
@@ -216,9 +216,9 @@ impl IndexState {
         match outcome {
             Ok(again) => {
                 self.failures = 0;
-                again.into_iter().for_each(|id| {
+                for id in again {
                     self.pending.entry(id).or_default();
-                });
+                }
                 self.cell.set_health(Health::Ready);
                 if let Some(job) = self.next_build.take() {
                     self.start_build(me, job);
@@ -243,7 +243,7 @@ impl IndexState {
         let retry_in = Duration::from_secs(RETRIES[self.failures.min(RETRIES.len() - 1)]);
         self.failures += 1;
         self.cell.set_health(Health::Failed { cause: error.to_string(), retry_in });
-        let _ = me.send_after(retry_in, || IndexMsg::Retry);
+        drop(me.send_after(retry_in, || IndexMsg::Retry));
     }
 
     fn on_retry(&mut self, me: &ActorRef<IndexMsg>) {

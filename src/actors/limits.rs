@@ -67,7 +67,7 @@ fn wait(wait: Duration) -> u64 {
 
 impl Door {
     fn new(limits: &LimitSettings) -> Self {
-        let period = Duration::from_secs(60) / limits.queries_per_minute.max(1);
+        let period = Duration::from_mins(1) / limits.queries_per_minute.max(1);
         let bucket = GovernorConfigBuilder::default()
             .period(period)
             .burst_size(limits.burst.max(1))

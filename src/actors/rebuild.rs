@@ -93,7 +93,9 @@ async fn run(cell: &Arc<Cell>, shared: &Shared, job: &mut Job) -> Result<Vec<Doc
                 Err(error) => give_up_or_note(cell, shared, job, &id, error).await?,
             }
         }
-        ready.iter().for_each(|prepared| count(job, prepared));
+        for prepared in &ready {
+            count(job, prepared);
+        }
         let done;
         (writer, done) = put_all(writer, ready).await?;
         written.extend(done.iter().map(|stored| (stored.id.clone(), stored.clone())));

@@ -44,7 +44,7 @@ pub(super) struct Opened {
     /// Documents to bring into the index, with the jobs that wait for them.
     pub changed: Vec<(DocumentId, Vec<JobId>)>,
     /// A build that must come first.
-    pub build: Option<Job>,
+    pub build: Option<Box<Job>>,
 }
 
 /// The serving generation, locked for writing.
@@ -94,14 +94,14 @@ pub(super) async fn open(cell: Arc<Cell>, shared: Shared) -> Result<Opened, Buil
     if cell.snapshot().is_none() || reason == Some("damage") {
         let job = build.unwrap_or_else(|| new_job(JobKind::Reindex, None, reason.unwrap_or("boot")));
         let jobs = waiting.into_iter().collect();
-        return Ok(Opened { changed: jobs, build: Some(job) });
+        return Ok(Opened { changed: jobs, build: Some(Box::new(job)) });
     }
     cell.set_health(Health::Ready);
     let mut changed = compare(&cell, &shared).await?;
     // A job whose document needs nothing more ends with the next round, which finds it done.
     changed.extend(waiting.keys().filter(|id| !changed.contains(*id)).cloned().collect::<Vec<_>>());
     let changed = changed.into_iter().map(|id| (id.clone(), waiting.remove(&id).unwrap_or_default())).collect();
-    Ok(Opened { changed, build })
+    Ok(Opened { changed, build: build.map(Box::new) })
 }
 
 /// Opens the serving generation, falling back to an older one where it is damaged; returns why a build must follow.

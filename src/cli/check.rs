@@ -31,7 +31,7 @@ pub(super) async fn run(config: &Config, args: &CheckArgs, print: Printer) -> Re
         return Err(Failure::Usage(wrong.join("\n")));
     }
     if args.print {
-        return print.line(format!("{config:#?}"));
+        return Printer::line(format!("{config:#?}"));
     }
     print.result(&json!({ "ok": true, "tenants": tenants }), |_| {
         format!("the settings are in order, tenants: {}", tenants.join(", "))

@@ -136,7 +136,7 @@ async fn start(mut config: Config) -> Result<Started, Failure> {
     let address = listener.local_addr()?;
     let app = App::build(config).await?;
     let tokens = app.state().tokens.clone();
-    app.state().tenants.settled(Duration::from_secs(600)).await;
+    app.state().tenants.settled(Duration::from_mins(10)).await;
     let stop = CancellationToken::new();
     let server = tokio::spawn(app.serve(listener, stop.clone()));
     Ok((address, tokens, Some((stop, server))))

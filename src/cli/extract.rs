@@ -26,7 +26,7 @@ pub(super) async fn run(config: &Config, args: &ExtractArgs, print: Printer) -> 
         Ok(extracted) => print.result(&extracted, |extracted| extracted.text.clone()),
         Err(error) => {
             if print.json {
-                print.always_json(&json!({ "error": { "code": error.code, "message": error.message } }))?;
+                Printer::always_json(&json!({ "error": { "code": error.code, "message": error.message } }))?;
             }
             Err(Failure::Failed(anyhow::anyhow!("{} ({})", error.message, error.code)))
         }

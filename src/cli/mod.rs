@@ -150,7 +150,7 @@ async fn dispatch(Cli { common, verb }: Cli) -> Result<(), Failure> {
     let verb = verb.unwrap_or(Verb::Serve(serve::ServeArgs::default()));
     let print = Printer { json: common.json };
     if let Verb::Openapi = verb {
-        return print.always_json(&crate::http::openapi());
+        return Printer::always_json(&crate::http::openapi());
     }
     let config = Config::load(&common.root)?;
     match verb {
@@ -179,18 +179,18 @@ struct Printer {
 
 impl Printer {
     /// One line of text.
-    fn line(self, text: impl AsRef<str>) -> Result<(), Failure> {
+    fn line(text: impl AsRef<str>) -> Result<(), Failure> {
         Ok(writeln!(io::stdout(), "{}", text.as_ref())?)
     }
 
     /// `value` as JSON when that is wanted, else what `text` makes of it.
     fn result<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
-        if self.json { self.always_json(value) } else { self.line(text(value)) }
+        if self.json { Self::always_json(value) } else { Self::line(text(value)) }
     }
 
     /// `value` as one line of JSON.
-    fn always_json<T: Serialize>(self, value: &T) -> Result<(), Failure> {
-        self.line(serde_json::to_string(value).map_err(anyhow::Error::from)?)
+    fn always_json<T: Serialize>(value: &T) -> Result<(), Failure> {
+        Self::line(serde_json::to_string(value).map_err(anyhow::Error::from)?)
     }
 }
 

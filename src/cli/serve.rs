@@ -20,7 +20,7 @@ use crate::ledger::Ledger;
 use crate::telemetry;
 
 /// How long the first lines wait for tenants to be ready; building goes on behind them.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 #[derive(Debug, Args, Default)]
 pub(super) struct ServeArgs {
@@ -31,6 +31,7 @@ pub(super) struct ServeArgs {
 
 /// What is printed when the server is ready.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names stand in the manual")]
 struct Ready {
     address: String,
     admin_link: Option<String>,

@@ -111,12 +111,11 @@ impl Engine {
         let cuts = stream::iter(ids).map(|id| {
             let (engine, workshop, note) = (self.clone(), workshop.clone(), note.clone());
             // A task of its own, so that cutting goes on while this one waits for vectors.
-            let task = AbortOnDropHandle::new(tokio::spawn(async move {
+            AbortOnDropHandle::new(tokio::spawn(async move {
                 note(&id, StageName::Extract);
                 let cut = engine.cut(&workshop, &id).await;
                 (id, cut)
-            }));
-            async move { task.await }
+            }))
         });
         let groups = cuts.buffer_unordered(CUTTING).ready_chunks(GROUP);
         let steps = groups.map(|group| {

@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn the_right_document_first_scores_one_everywhere() {
         let right = HashMap::from([("a".to_owned(), 1)]);
-        assert_eq!(score(&found(&["a", "b"]), &right), [1.0; 4]);
+        assert!(score(&found(&["a", "b"]), &right).iter().all(|score| (score - 1.0).abs() < 1e-9));
     }
 
     #[test]

@@ -239,6 +239,7 @@ fn known_vectors(workshop: &Workshop, id: &DocumentId) -> Result<HashMap<String,
     Ok(old.chunks.iter().map(|chunk| chunk.embedding_text(&title)).zip(old.vectors).collect())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
 fn died(error: tokio::task::JoinError) -> PrepareError {
     PrepareError::Died(error.to_string())
 }

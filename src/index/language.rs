@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use whatlang::{Detector, Info, Lang, Script, detect};
+use whatlang::{Detector, Lang, Script, detect};
 
 /// What a text is in when nothing says so.
 pub(super) const UNKNOWN: &str = "und";
@@ -150,37 +150,84 @@ mod tests {
         let Some(data) = std::env::var_os("CARREL_DATA") else { return };
         let data = std::path::PathBuf::from(data).join("retrieval");
         let qs = |set: &str| -> Vec<String> {
-            std::fs::read_to_string(data.join(set).join("queries.jsonl")).unwrap().lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["text"].as_str().unwrap().to_owned()).collect()
+            std::fs::read_to_string(data.join(set).join("queries.jsonl"))
+                .unwrap()
+                .lines()
+                .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["text"].as_str().unwrap().to_owned())
+                .collect()
         };
         let docs = |set: &str| -> Vec<String> {
-            std::fs::read_to_string(data.join(set).join("corpus.jsonl")).unwrap().lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["text"].as_str().unwrap().to_owned()).collect()
+            std::fs::read_to_string(data.join(set).join("corpus.jsonl"))
+                .unwrap()
+                .lines()
+                .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["text"].as_str().unwrap().to_owned())
+                .collect()
         };
         for (set, want) in [("scifact", "en"), ("xquad-de", "de"), ("xquad-ar", "ar"), ("xquad-zh", "zh")] {
             let d = docs(set);
             let mut c = BTreeMap::new();
-            for t in &d { *c.entry(of_document(t)).or_insert(0) += 1; }
+            for t in &d {
+                *c.entry(of_document(t)).or_insert(0) += 1;
+            }
             eprintln!("{set} docs {c:?}");
             let mut c = BTreeMap::new();
-            for t in &d { let t = &t[..t.floor_char_boundary(150)]; *c.entry(of_document(t)).or_insert(0) += 1; }
+            for t in &d {
+                let t = &t[..t.floor_char_boundary(150)];
+                *c.entry(of_document(t)).or_insert(0) += 1;
+            }
             eprintln!("{set} docs first 150 bytes {c:?}");
-            for mix in [vec!["en"], vec!["de"], vec!["en","de"], vec!["en","de","fr","es","it"], vec!["ar","zh"]] {
+            for mix in [vec!["en"], vec!["de"], vec!["en", "de"], vec!["en", "de", "fr", "es", "it"], vec!["ar", "zh"]]
+            {
                 let mixm: Mix = mix.iter().map(|c| ((*c).to_owned(), 10)).collect();
                 let (mut full, mut rel, mut allow, mut allowrel, mut of) = (0, 0, 0, 0, BTreeMap::new());
                 let q = qs(set);
                 for t in &q {
                     let i = detect(t);
-                    if let Some(i) = &i { if code(i.lang()) == want { full += 1; } if i.is_reliable() { rel += 1; } }
-                    let ours: Vec<Lang> = [Lang::Eng, Lang::Deu, Lang::Fra, Lang::Spa, Lang::Ita, Lang::Ara, Lang::Cmn].into_iter().filter(|l| mixm.contains_key(code(*l))).collect();
-                    if let Some(i) = Detector::with_allowlist(ours).detect(t) { if code(i.lang()) == want { allow += 1; } if i.is_reliable() { allowrel += 1; } }
+                    if let Some(i) = &i {
+                        if code(i.lang()) == want {
+                            full += 1;
+                        }
+                        if i.is_reliable() {
+                            rel += 1;
+                        }
+                    }
+                    let ours: Vec<Lang> = [Lang::Eng, Lang::Deu, Lang::Fra, Lang::Spa, Lang::Ita, Lang::Ara, Lang::Cmn]
+                        .into_iter()
+                        .filter(|l| mixm.contains_key(code(*l)))
+                        .collect();
+                    if let Some(i) = Detector::with_allowlist(ours).detect(t) {
+                        if code(i.lang()) == want {
+                            allow += 1;
+                        }
+                        if i.is_reliable() {
+                            allowrel += 1;
+                        }
+                    }
                     *of.entry(of_question(t, &mixm)).or_insert(0) += 1;
                 }
-                eprintln!("{set} {mix:?} n {} full-right {full} reliable {rel} allow-right {allow} allow-rel {allowrel} of {of:?}", q.len());
+                eprintln!(
+                    "{set} {mix:?} n {} full-right {full} reliable {rel} allow-right {allow} allow-rel {allowrel} of {of:?}",
+                    q.len()
+                );
             }
         }
-        for q in ["Which libraries lend books to readers?", "What is HNSW?", "refund policy", "Wie funktioniert das?", "Rückgabe", "how do I rotate a token", "token rotation", "Kann ich Tokens widerrufen?"] {
-            for mix in [vec!["en"], vec!["de"], vec!["en","de"]] {
+        for q in [
+            "Which libraries lend books to readers?",
+            "What is HNSW?",
+            "refund policy",
+            "Wie funktioniert das?",
+            "Rückgabe",
+            "how do I rotate a token",
+            "token rotation",
+            "Kann ich Tokens widerrufen?",
+        ] {
+            for mix in [vec!["en"], vec!["de"], vec!["en", "de"]] {
                 let mixm: Mix = mix.iter().map(|c| ((*c).to_owned(), 10)).collect();
-                eprintln!("{q:?} {mix:?} -> {} ({:?})", of_question(q, &mixm), detect(q).map(|i| (i.lang().code(), i.confidence())));
+                eprintln!(
+                    "{q:?} {mix:?} -> {} ({:?})",
+                    of_question(q, &mixm),
+                    detect(q).map(|i| (i.lang().code(), i.confidence()))
+                );
             }
         }
     }

@@ -98,7 +98,7 @@ async fn uploads_that_cannot_be_are_refused_and_change_nothing() {
     let acme = app.tenant("acme").await;
     acme.send_file("big.txt", vec![b'x'; 1001]).await.problem(413, "document_too_large");
     acme.send_file("empty.txt", "").await.problem(422, "document_empty");
-    acme.send_file("../../etc/passwd", "x").await.problem(422, "invalid_upload");
+    acme.send_file("../../etc/passwd", "x").await.problem(400, "invalid_upload");
     acme.send_file("a.md", "The folder's file is not for uploads.").await.problem(409, "document_in_folder");
     let list = acme.get("/api/v1/documents").await.ok();
     assert_eq!(list["data"].as_array().unwrap().len(), 1);
