@@ -2,18 +2,32 @@
 //!
 //! A search always finds something; whether that something can answer is judged here, before anybody makes an answer:
 //!
-//! - With a vector's opinion (a hit has a cosine to the question), the best cosine must reach the tenant's `min_score`. A
-//!   question whose words nearly all stand in one hit is answered even below it: names and codes say little to a vector.
-//! - Without one (searches by words alone, or questions in a language the embedder does not know), half of the
-//!   question's words, weighed, must stand in one hit.
+//! - With a vector's opinion (a hit has a cosine to the question), a cosine clearly above the tenant's `min_score` is
+//!   evidence, and one just above it is when a part of the question's words stands in a hit too. A question whose words
+//!   nearly all stand in one hit is answered whatever the cosine: names and codes say little to a vector.
+//! - Without one (searches by words alone, or questions in a language the embedder does not know), two fifths
+//!   of the question's words, weighed, must stand in one hit; a quarter in scripts of unspaced characters, where pairs
+//!   that straddle two words never match.
+//!
+//! Measured with the built-in embedder on 220 questions over two texts, each also asked of the other text, and 150 claims
+//! about medicine asked of both: 0 % of the answerable refused, 1.5 % of the others let through (the cosine alone, at its
+//! best threshold: 0 % and 3.8 %). By words alone, on 1,190 questions in each of three languages (XQuAD), asked of the half
+//! of the passages that holds the answer and of the other half: German 8 % and 22 %, Chinese 4 % and 20 %, Arabic 13 % and
+//! 11 %.
 
 use super::terms::Terms;
 use crate::domain::{Hit, Question};
 
 /// Hits that are looked at; evidence that is not among the first of them would not be quoted either.
 const LOOKED_AT: usize = 5;
+/// How far above `min_score` a cosine needs no words beside it.
+const CLEARLY_ABOVE: f32 = 0.15;
+/// Share of a question's words that a cosine just above `min_score` needs beside it.
+const SOME_WORDS: f32 = 0.25;
 /// Share of a question's words in one hit that is evidence without a vector's opinion.
-const ENOUGH_WORDS: f32 = 0.5;
+const ENOUGH_WORDS: f32 = 0.4;
+/// The same for scripts without spaces.
+const ENOUGH_PAIRS: f32 = 0.25;
 /// Share that is evidence against a vector's opinion.
 const NEARLY_ALL_WORDS: f32 = 0.9;
 /// Words a question must have for their share to say that much.
@@ -37,12 +51,15 @@ pub fn judge(question: &Question, hits: &[Hit], min_score: f32) -> Evidence {
     let terms = Terms::of(&question.text);
     let cosine = hits.iter().filter_map(|hit| hit.dense).map(|dense| dense.score).max_by(f32::total_cmp);
     let words = hits.iter().take(LOOKED_AT).map(|hit| share(&terms, hit)).fold(0.0, f32::max);
-    let by_words = match cosine {
-        Some(_) => words >= NEARLY_ALL_WORDS && terms.len() >= FEW_WORDS,
-        None => words >= ENOUGH_WORDS,
+    let enough = match cosine {
+        Some(cosine) => {
+            cosine >= min_score + CLEARLY_ABOVE
+                || cosine >= min_score && words >= SOME_WORDS
+                || words >= NEARLY_ALL_WORDS && terms.len() >= FEW_WORDS
+        }
+        None => words > 0.0 && words >= if terms.are_pairs() { ENOUGH_PAIRS } else { ENOUGH_WORDS },
     };
-    let by_meaning = cosine.is_some_and(|cosine| cosine >= min_score);
-    Evidence { enough: !hits.is_empty() && (by_meaning || by_words), cosine, words }
+    Evidence { enough, cosine, words }
 }
 
 /// Share of the terms in a hit with its title and headings, which name the subject its text may not repeat.
@@ -67,10 +84,12 @@ mod tests {
     }
 
     #[test]
-    fn a_cosine_at_the_threshold_is_evidence_and_below_it_is_not() {
+    fn a_cosine_clearly_above_the_threshold_is_evidence_and_one_at_it_needs_words() {
         let ask = question("How warm is the reading room?");
-        assert!(judge(&ask, &[with_cosine("Heating is set to 20 degrees.", 0.25)], 0.25).enough);
-        assert!(!judge(&ask, &[with_cosine("Invoices are due in May.", 0.24)], 0.25).enough);
+        assert!(judge(&ask, &[with_cosine("Heating is set to 20 degrees.", 0.4)], 0.25).enough);
+        assert!(!judge(&ask, &[with_cosine("Heating is set to 20 degrees.", 0.39)], 0.25).enough);
+        assert!(judge(&ask, &[with_cosine("Any room is heated to 20 degrees.", 0.25)], 0.25).enough);
+        assert!(!judge(&ask, &[with_cosine("Any room is heated to 20 degrees.", 0.24)], 0.25).enough);
         let best_is_second = [with_cosine("x", 0.1), with_cosine("y", 0.5)];
         assert_eq!(judge(&ask, &best_is_second, 0.25).cosine, Some(0.5));
     }
@@ -83,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_cosine_half_of_the_words_must_be_there() {
+    fn without_a_cosine_a_good_part_of_the_words_must_be_there() {
         let ask = question("Wann öffnet die Bibliothek am Sonntag?");
         assert!(judge(&ask, &[hit("a", 0, "Sonntags öffnet die Bibliothek um neun.")], 0.25).enough);
         assert!(!judge(&ask, &[hit("a", 0, "Rechnungen sind im Mai fällig.")], 0.25).enough);
