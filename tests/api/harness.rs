@@ -75,6 +75,9 @@ impl Root {
         config.http.bind.set_port(0);
         config.http.drain = Duration::from_millis(500);
         tweak(&mut config);
+        // CARREL_TEST_LOG=info shows what the server says.
+        config.log.level = std::env::var("CARREL_TEST_LOG").unwrap_or_else(|_| "off".into());
+        let _ = carrel::telemetry::init_logs(&config.log);
         std::fs::create_dir_all(config.tenants_dir()).unwrap();
         let embedders = Some(hashed(&config));
         let twins = Twins { embedders, faults, worker: Some(worker()) };
