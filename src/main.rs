@@ -1,8 +1,7 @@
 //! Hands the arguments to `cli` and its result to the exit code.
 
-fn main() -> std::process::ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|verb| verb == "extract-worker") {
-        return carrel::ingest::run_worker();
-    }
-    std::process::ExitCode::SUCCESS
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    carrel::cli::run()
 }

@@ -2,9 +2,31 @@
 //!
 //! `axum` and status codes stop here. Handlers extract, call a [`crate::actors::Desk`], and shape the reply.
 
+pub mod admin;
+pub mod api;
+pub mod auth;
+pub mod codes;
+pub mod context;
+mod crowd;
+mod envelope;
+pub mod extract;
+mod held;
+mod idle;
+pub mod limits;
+pub mod openapi;
+mod ops;
+pub mod problem;
+mod problems_page;
+mod router;
+mod server;
+mod socket;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+pub use self::openapi::openapi;
+pub use self::router::router;
+pub use self::server::{Drained, serve};
 use crate::access::{Sessions, Tokens};
 use crate::actors::Tenants;
 use crate::config::Config;

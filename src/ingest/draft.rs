@@ -140,6 +140,7 @@ impl Draft {
     }
 
     /// Writes a heading as a block of its own; `level` is brought into 1 to 6.
+    #[allow(dead_code)]
     pub fn heading(&mut self, level: u8, words: &str) {
         self.end_block();
         let start = self.open();
@@ -159,7 +160,9 @@ impl Draft {
     pub fn table(&mut self, rows: &[Vec<String>]) {
         let rows: Vec<&[String]> = rows.iter().map(|row| trim_row(row)).filter(|row| !row.is_empty()).collect();
         if rows.iter().all(|row| row.len() == 1) {
-            rows.iter().for_each(|row| self.paragraph(&row[0]));
+            for row in rows {
+                self.paragraph(&row[0]);
+            }
             return;
         }
         self.end_block();
@@ -204,6 +207,7 @@ impl Draft {
     }
 
     /// Whether the text limit is passed, so that going on is wasted work.
+    #[allow(dead_code)]
     pub fn is_full(&self) -> bool {
         self.overflowed
     }

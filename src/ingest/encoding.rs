@@ -33,7 +33,7 @@ pub(super) fn decode(bytes: &[u8], label: Option<&str>) -> Result<Decoded, Extra
         None => detect(bytes, declared).ok_or_else(not_text)?,
     };
     let (text, _) = encoding.decode_with_bom_removal(bytes);
-    let before = if encoding == UTF_8 { 0 } else { 1 };
+    let before = usize::from(encoding != UTF_8);
     let unreadable = text.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER).count();
     if unreadable > before + text.chars().count() / ONE_UNREADABLE_IN {
         return Err(not_text());
@@ -57,7 +57,7 @@ fn detect(bytes: &[u8], declared: Option<&'static Encoding>) -> Option<&'static 
         return Some(UTF_8);
     }
     match declared {
-        Some(encoding) if encoding != UTF_8 && encoding.decode_without_bom_handling(bytes).1 == false => Some(encoding),
+        Some(encoding) if encoding != UTF_8 && !encoding.decode_without_bom_handling(bytes).1 => Some(encoding),
         _ => Some(guess(bytes)),
     }
 }
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_refused_and_not_indexed_as_noise() {
-        let noise: Vec<u8> = (0..4096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let noise: Vec<u8> = (0..4096_u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
         assert_eq!(decode(&noise, None).err().map(|error| error.code), Some("unsupported_format"));
     }
 

@@ -74,7 +74,7 @@ fn any_marks(text: &str, places: &[(usize, usize, u8)]) -> Vec<Mark> {
                 1 => MarkKind::Page { number: 1 },
                 2 => MarkKind::Slide { number: 2 },
                 3 => MarkKind::Sheet { name: "Sheet".into() },
-                4 => MarkKind::Table { header_end: text.floor_char_boundary((start + end) / 2) },
+                4 => MarkKind::Table { header_end: text.floor_char_boundary(usize::midpoint(start, end)) },
                 5 => MarkKind::Code,
                 _ => MarkKind::Part { name: "part.txt".into() },
             };
@@ -163,7 +163,7 @@ fn long_paragraphs_are_cut_between_sentences_which_line_ends_are_not() {
 
 #[test]
 fn whole_sentences_are_repeated_up_to_the_overlap() {
-    let text: String = (0..40).map(|n| format!("Sentence number {n} is here. ")).collect();
+    let text = (0..40).fold(String::new(), |all, n| all + &format!("Sentence number {n} is here. "));
     let chunks = split(&plain(&text), &settings(50, 12), &count);
     for pair in chunks.windows(2) {
         let shared = &text[pair[1].start..pair[0].end];
@@ -173,7 +173,7 @@ fn whole_sentences_are_repeated_up_to_the_overlap() {
 
 #[test]
 fn later_rows_of_a_table_know_its_header() {
-    let rows: String = (0..30).map(|n| format!("| city {n} | {n}000 |\n")).collect();
+    let rows = (0..30).fold(String::new(), |all, n| all + &format!("| city {n} | {n}000 |\n"));
     let text = format!("# Cities\n\n| name | people |\n|---|---|\n{rows}");
     let chunks = split(&markdown(&text), &settings(60, 10), &count);
     assert!(chunks.len() > 2 && chunks[0].text.contains("| name | people |\n|---|---|\n| city 0 "));
@@ -185,7 +185,7 @@ fn later_rows_of_a_table_know_its_header() {
 
 #[test]
 fn list_items_and_functions_are_not_cut_where_there_is_a_better_place() {
-    let list: String = (0..20).map(|n| format!("- item {n} goes on\n  in a second line\n")).collect();
+    let list = (0..20).fold(String::new(), |all, n| all + &format!("- item {n} goes on\n  in a second line\n"));
     assert!(texts(&plain(&list), &settings(50, 0)).iter().all(|chunk| chunk.starts_with("- item")));
     let code = "fn name() {\n    let x = 1;\n\n    x + 1\n}\n\n".repeat(12);
     let extracted = extract_here("a.rs", code.as_bytes(), &ReadLimits { max_text_bytes: 1 << 20 }).unwrap();

@@ -203,12 +203,11 @@ impl<'a> Cutter<'a> {
         while let Some(piece) = waiting.pop() {
             let Some(piece) = trim(self.text, piece) else { continue };
             let cost = self.cost(&self.text[piece.clone()]);
-            match halve(self.text, &piece).filter(|_| cost > self.largest) {
-                Some((left, right)) => waiting.extend([right, left]),
-                None => {
-                    self.add(piece, cost, before, kind);
-                    before = Break::Piece;
-                }
+            if let Some((left, right)) = halve(self.text, &piece).filter(|_| cost > self.largest) {
+                waiting.extend([right, left]);
+            } else {
+                self.add(piece, cost, before, kind);
+                before = Break::Piece;
             }
         }
     }
@@ -346,7 +345,7 @@ fn halve(text: &str, range: &Range<usize>) -> Option<(Range<usize>, Range<usize>
     let space = text[range.start..middle].rfind(char::is_whitespace).map(|at| range.start + at);
     let first = range.start + text[range.clone()].chars().next()?.len_utf8();
     let cut = space.filter(|space| *space > range.start).unwrap_or(middle).max(first);
-    (cut < range.end).then(|| (range.start..cut, cut..range.end))
+    (cut < range.end).then_some((range.start..cut, cut..range.end))
 }
 
 /// The range without white space at its ends; none if it is nothing else.

@@ -1,0 +1,243 @@
+//! Questions: answers with citations, hits alone, and the two routes of the seed pattern.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
+
+use super::super::codes::Code;
+use super::super::context::RequestId;
+use super::super::extract::Body;
+use super::super::problem::ApiError;
+use super::wire::{CitationView, HitView, IndexView, Reason, UsageView, word};
+use crate::actors::{Ask, Desk};
+use crate::domain::{Filter, Mode, Outcome, Timings};
+
+/// Characters of a source in the seed pattern's reply.
+const SEED_SOURCE: usize = 100;
+/// Hits of a search that names no number.
+const SEARCH_TOP_K: u64 = 10;
+
+/// A question.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"query": "How do I add a tenant?", "top_k": 3}))]
+pub struct QueryBody {
+    /// The question, 1 to 4,096 characters unless the operator set otherwise.
+    query: String,
+    /// Hits to answer from, 1 to 50; the tenant's own number when unset.
+    #[schema(minimum = 1, maximum = 50)]
+    top_k: Option<u64>,
+    /// Which documents may answer: `{type: eq|ne|gt|gte|lt|lte|in|nin, key, value}` or `{type: and|or, filters: […]}`.
+    #[schema(value_type = Option<Object>)]
+    filter: Option<Filter>,
+    /// How to search; the tenant's own way when unset.
+    #[schema(schema_with = mode, required = false)]
+    mode: Option<Mode>,
+    /// What the reply holds beside the answer.
+    #[serde(default)]
+    include: Vec<Include>,
+    /// Must be false: streams are not offered yet.
+    #[serde(default)]
+    stream: bool,
+}
+
+/// Something a reply may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Include {
+    /// The chunks that the answer was made from.
+    Chunks,
+    /// Where the time went; always there.
+    Timings,
+}
+
+fn mode() -> Object {
+    word(&["hybrid", "dense", "bm25"])
+}
+
+fn outcome() -> Object {
+    word(&["answered", "no_evidence"])
+}
+
+/// An answer with its proofs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QueryReply {
+    /// The request's id.
+    id: String,
+    /// How it ended.
+    #[schema(schema_with = outcome)]
+    outcome: Outcome,
+    /// The answer with `[n]` markers; empty without evidence.
+    answer: String,
+    /// `extractive`, or the model that wrote it.
+    answered_by: String,
+    /// Proofs, by marker: each quote stands in the document's text, byte for byte.
+    citations: Vec<CitationView>,
+    /// The chunks it was made from, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunks: Option<Vec<HitView>>,
+    /// Sentences of the answer that no citation supports.
+    unsupported: Vec<String>,
+    /// What the language model took.
+    usage: UsageView,
+    /// Milliseconds by stage, and `total`.
+    timings_ms: BTreeMap<&'static str, f64>,
+    /// Which generation was read.
+    index: IndexView,
+    /// What did not work as set, though the answer stands.
+    degraded: Vec<Reason>,
+}
+
+/// Answers a question from the caller's own documents.
+#[utoipa::path(post, path = "/api/v1/query", tag = "questions", request_body = QueryBody,
+    responses((status = 200, body = QueryReply)))]
+pub async fn query(desk: Desk, id: RequestId, Body(body): Body<QueryBody>) -> Result<Response, ApiError> {
+    if body.stream {
+        let detail = "streams are not offered yet: leave `stream` out or set it to false";
+        return Err(ApiError::new(Code::StreamingNotAvailable, detail).at("#/stream"));
+    }
+    let ask = Ask { query: body.query, top_k: body.top_k, mode: body.mode, filter: body.filter };
+    let answer = desk.ask(ask).await?;
+    let timing = server_timing(&answer.timings_ms);
+    let chunks = body.include.contains(&Include::Chunks).then(|| answer.hits.into_iter().map(Into::into).collect());
+    let reply = QueryReply {
+        id: id.as_str().to_owned(),
+        outcome: answer.outcome,
+        answer: answer.answer,
+        answered_by: answer.answered_by,
+        citations: answer.citations.into_iter().map(Into::into).collect(),
+        chunks,
+        unsupported: answer.unsupported,
+        usage: answer.usage.into(),
+        timings_ms: answer.timings_ms,
+        index: answer.index.into(),
+        degraded: answer.degraded.into_iter().map(Into::into).collect(),
+    };
+    Ok((timing, Json(reply)).into_response())
+}
+
+/// A search.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SearchBody {
+    /// What to look for, 1 to 4,096 characters unless the operator set otherwise.
+    query: String,
+    /// Hits wanted, 1 to 50; 10 when unset.
+    #[schema(minimum = 1, maximum = 50)]
+    top_k: Option<u64>,
+    /// As for questions.
+    #[schema(value_type = Option<Object>)]
+    filter: Option<Filter>,
+    /// How to search; the tenant's own way when unset.
+    #[schema(schema_with = mode, required = false)]
+    mode: Option<Mode>,
+}
+
+/// The hits of a search.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SearchResult {
+    /// Best first.
+    hits: Vec<HitView>,
+    /// Milliseconds by stage, and `total`.
+    timings_ms: BTreeMap<&'static str, f64>,
+    /// Which generation was read.
+    index: IndexView,
+    /// What did not work as set, though the hits stand.
+    degraded: Vec<Reason>,
+}
+
+/// Finds chunks without answering.
+#[utoipa::path(post, path = "/api/v1/search", tag = "questions", request_body = SearchBody,
+    responses((status = 200, body = SearchResult)))]
+pub async fn search(desk: Desk, Body(body): Body<SearchBody>) -> Result<Response, ApiError> {
+    let top_k = body.top_k.or(Some(SEARCH_TOP_K));
+    let found = desk.search(Ask { query: body.query, top_k, mode: body.mode, filter: body.filter }).await?;
+    let timing = server_timing(&found.timings_ms);
+    let reply = SearchResult {
+        hits: found.hits.into_iter().map(Into::into).collect(),
+        timings_ms: found.timings_ms,
+        index: found.index.into(),
+        degraded: found.degraded.into_iter().map(Into::into).collect(),
+    };
+    Ok((timing, Json(reply)).into_response())
+}
+
+/// A question in the seed pattern.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedBody {
+    /// The question.
+    query: String,
+}
+
+/// An answer in the seed pattern.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SeedReply {
+    /// The answer.
+    answer: String,
+    /// The first 100 characters of each chunk it was made from.
+    sources: Vec<String>,
+}
+
+/// Answers a question; the seed pattern's shape.
+#[utoipa::path(post, path = "/query", tag = "seed", operation_id = "seed_query", request_body = SeedBody,
+    responses((status = 200, body = SeedReply)))]
+pub async fn seed(desk: Desk, Body(body): Body<SeedBody>) -> Result<Json<SeedReply>, ApiError> {
+    let answer = desk.ask(Ask { query: body.query, ..Ask::default() }).await?;
+    let sources = answer.hits.iter().map(|hit| hit.text.chars().take(SEED_SOURCE).collect()).collect();
+    Ok(Json(SeedReply { answer: answer.answer, sources }))
+}
+
+/// Where the time went, as browsers show it: `embed;dur=3.1, total;dur=5.0`.
+fn server_timing(timings: &Timings) -> [(HeaderName, HeaderValue); 1] {
+    let mut text = String::new();
+    for (stage, millis) in timings {
+        let comma = if text.is_empty() { "" } else { ", " };
+        let _ = write!(text, "{comma}{stage};dur={millis:.1}");
+    }
+    let value = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+    [(HeaderName::from_static("server-timing"), value)]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::extract::parse;
+    use super::*;
+
+    fn question(body: &serde_json::Value) -> Result<QueryBody, ApiError> {
+        parse(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_question_takes_what_the_contract_says_and_nothing_else() {
+        let whole = json!({"query": "why?", "top_k": 5, "mode": "bm25", "include": ["chunks", "timings"], "stream": false,
+            "filter": {"type": "eq", "key": "document_id", "value": "a.md"}});
+        let body = question(&whole).unwrap();
+        assert_eq!((body.top_k, body.mode), (Some(5), Some(Mode::Bm25)));
+        for (wrong, pointer) in [
+            (json!({"query": "why?", "tenant": "acme"}), "#/tenant"),
+            (json!({"query": "why?", "top_k": 1.5}), "#/top_k"),
+            (json!({"query": "why?", "top_k": -1}), "#/top_k"),
+            (json!({"query": "why?", "mode": "magic"}), "#/mode"),
+            (json!({"query": "why?", "include": ["vectors"]}), "#/include/0"),
+            (json!({"query": 7}), "#/query"),
+        ] {
+            let error = question(&wrong).unwrap_err();
+            assert_eq!((error.code(), error.pointers()), (Code::InvalidBody, vec![pointer]), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn stage_times_are_a_header_that_browsers_read() {
+        let timings = Timings::from([("embed", 3.12), ("total", 5.0)]);
+        assert_eq!(server_timing(&timings)[0].1, "embed;dur=3.1, total;dur=5.0");
+    }
+}

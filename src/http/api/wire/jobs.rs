@@ -1,0 +1,161 @@
+//! Jobs and generations.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
+
+use super::{Reason, stage, word};
+use crate::domain::{Job, JobCounts, JobKind, JobState, StageName, Timestamp};
+use crate::index::GenerationInfo;
+
+fn job_kind() -> Object {
+    word(&["ingest", "reindex"])
+}
+
+/// How far a job is.
+pub fn job_state() -> Object {
+    word(&JobState::ALL.map(JobState::as_str))
+}
+
+fn generation_state() -> Object {
+    word(&["serving", "kept"])
+}
+
+/// A job: work that outlives its request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobView {
+    /// Id; ids sort by time of making.
+    pub id: String,
+    /// What it does.
+    #[schema(schema_with = job_kind)]
+    kind: JobKind,
+    /// How far it is.
+    #[schema(schema_with = job_state)]
+    state: JobState,
+    /// Stage, while running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = stage, required = false)]
+    stage: Option<StageName>,
+    /// The document, for ingestion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document_id: Option<String>,
+    /// Who or what asked.
+    requested_by: String,
+    /// Counts so far.
+    counts: CountsView,
+    /// The generation that resulted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+    /// Why it failed, or what went only half well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Reason>,
+    /// Times it was started.
+    attempts: u32,
+    /// When it was asked for.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When work began.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<Timestamp>,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    finished_at: Option<Timestamp>,
+}
+
+/// Counts of a job's work so far.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CountsView {
+    /// Documents to look at; 0 until known.
+    documents_total: u64,
+    /// Documents dealt with.
+    documents_done: u64,
+    /// Documents that failed.
+    documents_failed: u64,
+    /// Documents taken over unchanged.
+    documents_reused: u64,
+    /// Chunks made.
+    chunks: u64,
+    /// Texts sent to the embedder.
+    texts_embedded: u64,
+    /// Model tokens sent to the embedder.
+    model_tokens: u64,
+}
+
+impl From<JobCounts> for CountsView {
+    fn from(counts: JobCounts) -> Self {
+        Self {
+            documents_total: counts.documents_total,
+            documents_done: counts.documents_done,
+            documents_failed: counts.documents_failed,
+            documents_reused: counts.documents_reused,
+            chunks: counts.chunks,
+            texts_embedded: counts.texts_embedded,
+            model_tokens: counts.model_tokens,
+        }
+    }
+}
+
+impl From<Job> for JobView {
+    fn from(job: Job) -> Self {
+        Self {
+            id: job.id.to_string(),
+            kind: job.kind,
+            state: job.state,
+            stage: job.stage,
+            document_id: job.document_id.map(Into::into),
+            requested_by: job.requested_by,
+            counts: job.counts.into(),
+            generation: job.generation,
+            error: job.problem.map(Into::into),
+            attempts: job.attempts,
+            created_at: job.created_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+        }
+    }
+}
+
+/// A whole index of the tenant's documents.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GenerationView {
+    /// Its number, from 1, never used twice.
+    pub number: u64,
+    /// Whether questions are answered from it.
+    #[schema(schema_with = generation_state)]
+    state: &'static str,
+    /// When its build ended.
+    #[schema(value_type = String, format = DateTime)]
+    made_at: Timestamp,
+    /// Why it was made: `boot`, `reindex`, `settings`, `damage`.
+    reason: String,
+    /// Documents in it.
+    documents: u64,
+    /// Chunks in it.
+    chunks: u64,
+    /// Bytes on disk.
+    bytes: u64,
+    /// What made its vectors.
+    embedder: String,
+    /// Length of its vectors.
+    dimension: usize,
+    /// What cut its documents.
+    chunker: String,
+}
+
+impl GenerationView {
+    /// A generation, as seen while `serving` serves.
+    pub fn new(info: GenerationInfo, serving: Option<u64>) -> Self {
+        Self {
+            number: info.number,
+            state: if serving == Some(info.number) { "serving" } else { "kept" },
+            made_at: info.made_at,
+            reason: info.reason,
+            documents: info.documents,
+            chunks: info.chunks,
+            bytes: info.bytes,
+            embedder: info.spec.embedder,
+            dimension: info.spec.dimension,
+            chunker: info.spec.chunker,
+        }
+    }
+}

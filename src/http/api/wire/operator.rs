@@ -1,0 +1,144 @@
+//! What operators see: tenants, tokens, the audit.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
+
+use super::word;
+use crate::actors::TenantStatus;
+use crate::domain::Timestamp;
+use crate::ledger::{AuditEntry, TokenRecord};
+
+fn tenant_state() -> Object {
+    word(&["building", "ready", "restarting", "failed", "quarantined"])
+}
+
+/// A tenant, as operators see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TenantView {
+    /// Id.
+    pub id: String,
+    /// Name to show.
+    name: String,
+    /// How it fares.
+    #[schema(schema_with = tenant_state)]
+    state: &'static str,
+    /// Whether it can answer questions now.
+    answers: bool,
+    /// Serving generation, 0 for none.
+    generation: u64,
+    /// Documents in it.
+    documents: u64,
+    /// Chunks in it.
+    chunks: u64,
+    /// Bytes of the index on disk.
+    bytes: u64,
+    /// When it was built.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    built_at: Option<Timestamp>,
+    /// What makes its vectors.
+    embedder: String,
+    /// Times its actor was restarted since boot.
+    restarts: u64,
+    /// Last errors, newest first, at most ten.
+    errors: Vec<TenantErrorView>,
+}
+
+/// Something that went wrong with a tenant.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TenantErrorView {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// What.
+    message: String,
+}
+
+impl From<TenantStatus> for TenantView {
+    fn from(tenant: TenantStatus) -> Self {
+        Self {
+            state: tenant.health.as_str(),
+            id: tenant.id.into(),
+            name: tenant.name,
+            answers: tenant.answers,
+            generation: tenant.generation,
+            documents: tenant.documents,
+            chunks: tenant.chunks,
+            bytes: tenant.bytes,
+            built_at: tenant.built_at,
+            embedder: tenant.embedder,
+            restarts: tenant.restarts,
+            errors: tenant.errors.into_iter().map(|(at, message)| TenantErrorView { at, message }).collect(),
+        }
+    }
+}
+
+/// A minted token, without its text.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TokenView {
+    /// Its id.
+    pub jti: String,
+    /// Its tenant; none for operators and scrapers.
+    tenant: Option<String>,
+    /// Who it was made for.
+    subject: String,
+    /// What it may do, separated by blanks.
+    scope: String,
+    /// When it was minted.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it ends.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    /// When it was revoked.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    revoked_at: Option<Timestamp>,
+}
+
+impl From<TokenRecord> for TokenView {
+    fn from(token: TokenRecord) -> Self {
+        Self {
+            jti: token.jti,
+            tenant: token.tenant.map(Into::into),
+            subject: token.subject,
+            scope: token.scope,
+            created_at: token.created_at,
+            expires_at: token.expires_at,
+            revoked_at: token.revoked_at,
+        }
+    }
+}
+
+/// Something somebody did.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditView {
+    /// Grows by one.
+    pub number: i64,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// Who.
+    actor: String,
+    /// What.
+    action: String,
+    /// The tenant it concerns.
+    tenant: Option<String>,
+    /// To what.
+    target: String,
+    /// The request's id, where there was one.
+    request_id: String,
+}
+
+impl From<AuditEntry> for AuditView {
+    fn from(entry: AuditEntry) -> Self {
+        Self {
+            number: entry.number,
+            at: entry.at,
+            actor: entry.actor,
+            action: entry.action,
+            tenant: entry.tenant.map(Into::into),
+            target: entry.target,
+            request_id: entry.request_id,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The accept loop: bounded connections, patience that ends, and an end within 30 s whatever clients do.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service as _;
+
+use super::HttpState;
+use super::held::Held;
+use super::idle::{Busy, Connection, Waiting};
+use super::socket::{Patience, Watched};
+use crate::config::HttpConfig;
+
+/// Time between two requests of a connection. Above the 30 s or so that clients keep a connection for, so that they close first.
+const IDLE: Duration = Duration::from_mins(1);
+/// Time a client may take to accept a piece of a reply.
+const STALL: Duration = Duration::from_secs(30);
+/// Time in which a client may read the last reply.
+const LINGER: Duration = Duration::from_secs(2);
+/// Time for which connections are still accepted after the signal, until balancers have seen `/readyz` fail.
+const GRACE: Duration = Duration::from_secs(1);
+/// Time for tasks to notice that they were cut off.
+const CUT: Duration = Duration::from_secs(1);
+/// Pause after the system refused a connection, as when descriptors run out.
+const REFUSED: Duration = Duration::from_millis(100);
+/// Largest head of a request, bytes.
+const MAX_HEAD: usize = 64 << 10;
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were cut off because their requests did not end in time.
+    pub cut_off: usize,
+}
+
+/// Serves until `stop`, then drains: `/readyz` fails at once, connections are accepted for another second, requests under way
+/// get `http.drain`, and what is left then is cut off. Returns within `http.drain` and 3 s of `stop`, whatever clients do.
+pub async fn serve(listener: TcpListener, state: HttpState, stop: CancellationToken) -> Drained {
+    let (config, draining) = (state.config.clone(), state.draining.clone());
+    let server = Server::new(super::router(state), &config.http, draining);
+    server.run(listener, stop).await
+}
+
+/// A server and its limits.
+struct Server {
+    app: Router,
+    patience: Patience,
+    grace: Duration,
+    drain: Duration,
+    draining: Arc<AtomicBool>,
+    places: Arc<Semaphore>,
+    waiting: Waiting,
+    tasks: TaskTracker,
+    /// Cancelled when connections must end after their request.
+    closing: CancellationToken,
+    /// Cancelled when connections must end now.
+    cut: CancellationToken,
+}
+
+impl Server {
+    fn new(app: Router, config: &HttpConfig, draining: Arc<AtomicBool>) -> Self {
+        Self {
+            app,
+            patience: Patience { head: config.header_timeout, idle: IDLE, stall: STALL, linger: LINGER },
+            grace: GRACE.min(config.drain),
+            drain: config.drain,
+            draining,
+            places: Arc::new(Semaphore::new(config.max_connections)),
+            waiting: Waiting::default(),
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            cut: CancellationToken::new(),
+        }
+    }
+
+    async fn run(self, listener: TcpListener, stop: CancellationToken) -> Drained {
+        let (draining, grace) = (self.draining.clone(), self.grace);
+        let mut end = pin!(async move {
+            stop.cancelled().await;
+            draining.store(true, Ordering::Relaxed);
+            sleep(grace).await;
+        });
+        loop {
+            let accepted = tokio::select! {
+                () = &mut end => break,
+                accepted = self.accept(&listener) => accepted,
+            };
+            let Some((socket, peer, place)) = accepted else { continue };
+            self.tasks.spawn(self.connection(socket, peer, place));
+        }
+        drop(listener);
+        self.drain().await
+    }
+
+    /// The next connection and its place among `max_connections`. Where all are taken, the connection that has waited longest
+    /// for a request makes room: so nobody can fill the server by opening connections and saying nothing.
+    async fn accept(&self, listener: &TcpListener) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let (socket, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(REFUSED).await;
+                return None;
+            }
+        };
+        // Without this a lone client on a kept connection waits some 40 ms for each reply.
+        let _ = socket.set_nodelay(true);
+        loop {
+            if let Ok(place) = self.places.clone().try_acquire_owned() {
+                return Some((socket, peer, place));
+            }
+            self.waiting.close_longest();
+            if let Ok(place) = timeout(REFUSED, self.places.clone().acquire_owned()).await {
+                return Some((socket, peer, place.ok()?));
+            }
+        }
+    }
+
+    /// Serves one connection to its end.
+    fn connection(
+        &self,
+        socket: TcpStream,
+        peer: SocketAddr,
+        place: OwnedSemaphorePermit,
+    ) -> impl Future<Output = ()> + use<> {
+        let connection = self.waiting.enter();
+        let (closing, cut) = (self.closing.clone(), self.cut.clone());
+        let (app, patience) = (self.app.clone(), self.patience);
+        async move {
+            let _place = place;
+            let must_close = connection.must_close().clone();
+            let io = TokioIo::new(Watched::new(socket, connection.clone(), patience));
+            let service = service_fn(move |request| answer(app.clone(), connection.clone(), peer, request));
+            let mut http = http1::Builder::new();
+            // The socket itself watches heads; hyper's timer would count idle time as part of them.
+            http.header_read_timeout(None).max_header_size(MAX_HEAD);
+            let mut serving = pin!(http.serve_connection(io, service));
+            let evicted = tokio::select! {
+                _ = serving.as_mut() => return,
+                () = cut.cancelled() => return,
+                () = must_close.cancelled() => true,
+                () = closing.cancelled() => false,
+            };
+            serving.as_mut().graceful_shutdown();
+            let patience = if evicted { REFUSED } else { Duration::MAX };
+            tokio::select! {
+                _ = serving => {}
+                () = cut.cancelled() => {}
+                () = sleep(patience) => {}
+            }
+        }
+    }
+
+    async fn drain(self) -> Drained {
+        self.tasks.close();
+        self.closing.cancel();
+        if timeout(self.drain, self.tasks.wait()).await.is_ok() {
+            return Drained { cut_off: 0 };
+        }
+        let cut_off = self.tasks.len();
+        tracing::warn!(connections = cut_off, "requests did not end in time and are cut off");
+        self.cut.cancel();
+        let _ = timeout(CUT, self.tasks.wait()).await;
+        Drained { cut_off }
+    }
+}
+
+async fn answer(
+    mut app: Router,
+    connection: Connection,
+    peer: SocketAddr,
+    mut request: Request<Incoming>,
+) -> Result<Response<Held<Busy>>, Infallible> {
+    let busy = connection.begin();
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let response = app.call(request).await?;
+    // The connection is busy until the reply is sent or dropped.
+    Ok(response.map(|body| Held { body, _guard: busy }))
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;
