@@ -29,7 +29,9 @@ fn documents() -> Option<PathBuf> {
 /// Text as it is compared: compatibility forms, white space, soft hyphens, marks of direction and controls do not count.
 fn comparable(text: &str) -> String {
     let ignored = |c: &char| {
-        c.is_whitespace() || c.is_control() || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}' | '\u{feff}')
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}' | '\u{feff}')
     };
     text.nfkc().filter(|c| !ignored(c)).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::budget::Budget;
 use super::package::Package;
-use super::{epub, odf, office, read_part, sheet};
+use super::{epub, odf, office, parts, read_part, sheet};
 use crate::ingest::ExtractError;
 use crate::ingest::draft::Draft;
 
@@ -23,7 +23,7 @@ pub(super) fn read(bytes: &[u8], draft: &mut Draft, budget: &mut Budget) -> Resu
         epub::read(&mut package, draft, budget)?;
         return Ok("epub");
     }
-    match office::main_part(&mut package, budget)?.or_else(|| main_part_by_name(&package)) {
+    match parts::main_part(&mut package, budget)?.or_else(|| main_part_by_name(&package)) {
         Some(main) => read_office(&mut package, &main, draft, budget),
         None => read_archive(&mut package, draft, budget),
     }

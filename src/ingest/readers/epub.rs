@@ -20,7 +20,8 @@ pub(super) fn read(package: &mut Package, draft: &mut Draft, budget: &mut Budget
         walk(&container, &mut book)?;
     }
     let root = book.root.clone().ok_or_else(|| ExtractError::damaged("the book's list of contents is missing"))?;
-    let opf = package.text(&root, budget)?.ok_or_else(|| ExtractError::damaged("the book's list of contents is missing"))?;
+    let opf =
+        package.text(&root, budget)?.ok_or_else(|| ExtractError::damaged("the book's list of contents is missing"))?;
     walk(&opf, &mut book)?;
     draft.title(&book.title);
     for id in &book.spine {

@@ -12,6 +12,7 @@ mod markdown;
 mod odf;
 mod office;
 mod package;
+mod parts;
 mod pdf;
 mod rtf;
 mod sheet;

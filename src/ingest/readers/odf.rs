@@ -164,7 +164,8 @@ impl<'a> Body<'a> {
     }
 
     fn start_cell(&mut self, element: &Element) {
-        let repeated = element.attribute("number-columns-repeated").and_then(|count| count.parse().ok()).unwrap_or(1_usize);
+        let repeated =
+            element.attribute("number-columns-repeated").and_then(|count| count.parse().ok()).unwrap_or(1_usize);
         match &mut self.sheet {
             Some(sheet) => sheet.cell = Some((repeated.min(MAX_REPEATED_CELLS), String::new())),
             None => self.grids.start_cell(self.draft),

@@ -22,7 +22,8 @@ impl<'a> Package<'a> {
     /// # Errors
     /// `damaged_file` when it is no archive.
     pub fn open(bytes: &'a [u8]) -> Result<Self, ExtractError> {
-        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|_| ExtractError::damaged("the archive is incomplete"))?;
+        let zip =
+            ZipArchive::new(Cursor::new(bytes)).map_err(|_| ExtractError::damaged("the archive is incomplete"))?;
         let names: Vec<String> = zip.file_names_raw().map(|name| normalise(&String::from_utf8_lossy(name))).collect();
         let numbers = names.iter().cloned().zip(0..).collect();
         Ok(Self { zip, numbers, names })
@@ -47,7 +48,9 @@ impl<'a> Package<'a> {
         let entry = match self.zip.by_index(number) {
             Ok(entry) if entry.encrypted() => return Err(ExtractError::needs_password()),
             Ok(entry) => entry,
-            Err(ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)) => return Err(ExtractError::needs_password()),
+            Err(ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)) => {
+                return Err(ExtractError::needs_password());
+            }
             Err(ZipError::CompressionMethodNotSupported(_) | ZipError::UnsupportedArchive(_)) => {
                 return Err(ExtractError::unsupported("A file packed by an uncommon method"));
             }

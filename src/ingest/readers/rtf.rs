@@ -8,9 +8,30 @@ use crate::ingest::draft::Draft;
 
 /// Groups whose words are not the document's.
 const DROPPED: [&str; 24] = [
-    "fonttbl", "colortbl", "stylesheet", "listtable", "listoverridetable", "revtbl", "rsidtbl", "generator", "pict",
-    "object", "objdata", "fldinst", "datafield", "themedata", "colorschememapping", "latentstyles", "xmlnstbl",
-    "datastore", "filetbl", "mmathPr", "pgdsctbl", "bkmkstart", "bkmkend", "private",
+    "fonttbl",
+    "colortbl",
+    "stylesheet",
+    "listtable",
+    "listoverridetable",
+    "revtbl",
+    "rsidtbl",
+    "generator",
+    "pict",
+    "object",
+    "objdata",
+    "fldinst",
+    "datafield",
+    "themedata",
+    "colorschememapping",
+    "latentstyles",
+    "xmlnstbl",
+    "datastore",
+    "filetbl",
+    "mmathPr",
+    "pgdsctbl",
+    "bkmkstart",
+    "bkmkend",
+    "private",
 ];
 /// Open groups, at most: deeper ones change nothing any more.
 const MAX_DEPTH: usize = 1000;
@@ -140,7 +161,8 @@ impl Reader<'_> {
     fn word(&mut self) {
         let length = self.rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
         let (name, rest) = self.rest.split_at(length);
-        let digits = rest.iter().enumerate().take_while(|(at, byte)| byte.is_ascii_digit() || *at == 0 && **byte == b'-');
+        let digits =
+            rest.iter().enumerate().take_while(|(at, byte)| byte.is_ascii_digit() || *at == 0 && **byte == b'-');
         let (number, rest) = rest.split_at(digits.count());
         self.rest = rest.strip_prefix(b" ").unwrap_or(rest);
         let number = std::str::from_utf8(number).ok().and_then(|number| number.parse::<i32>().ok());
@@ -204,7 +226,9 @@ impl Reader<'_> {
         let units = [self.high.take().unwrap_or(unit), unit];
         if (0xd800..0xdc00).contains(&unit) {
             self.high = Some(unit);
-        } else if let Some(Ok(character)) = char::decode_utf16(units.into_iter().skip(usize::from(units[0] == unit))).next() {
+        } else if let Some(Ok(character)) =
+            char::decode_utf16(units.into_iter().skip(usize::from(units[0] == unit))).next()
+        {
             self.push(&character.to_string());
         }
     }

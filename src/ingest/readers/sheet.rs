@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::budget::Budget;
-use super::office::{core_title, relations};
 use super::package::Package;
+use super::parts::{core_title, relations};
 use super::xml::{Element, Visitor, walk};
 use crate::domain::MarkKind;
 use crate::ingest::ExtractError;
@@ -14,12 +14,18 @@ use crate::ingest::draft::Draft;
 const MAX_COLUMNS: usize = 16_384;
 
 /// Reads a workbook whose main part is `main`.
-pub(super) fn read(package: &mut Package, main: &str, draft: &mut Draft, budget: &mut Budget) -> Result<(), ExtractError> {
+pub(super) fn read(
+    package: &mut Package,
+    main: &str,
+    draft: &mut Draft,
+    budget: &mut Budget,
+) -> Result<(), ExtractError> {
     if let Some(title) = core_title(package, budget)? {
         draft.title(&title);
     }
     let relations = relations(package, main, budget)?;
-    let part = |kind: &str| relations.iter().find(|relation| relation.kind == kind).map(|relation| relation.target.clone());
+    let part =
+        |kind: &str| relations.iter().find(|relation| relation.kind == kind).map(|relation| relation.target.clone());
     let mut strings = Strings::default();
     if let Some(name) = part("sharedStrings")
         && let Some(xml) = package.text(&name, budget)?
@@ -35,7 +41,8 @@ pub(super) fn read(package: &mut Package, main: &str, draft: &mut Draft, budget:
     let mut workbook = Workbook::default();
     let xml = package.text(main, budget)?.ok_or_else(|| ExtractError::damaged("its main part is missing"))?;
     walk(&xml, &mut workbook)?;
-    let targets: HashMap<&str, &str> = relations.iter().map(|relation| (relation.id.as_str(), relation.target.as_str())).collect();
+    let targets: HashMap<&str, &str> =
+        relations.iter().map(|relation| (relation.id.as_str(), relation.target.as_str())).collect();
     for (name, id) in &workbook.sheets {
         let Some(target) = targets.get(id.as_str()) else { continue };
         let Some(xml) = package.text(target, budget)? else {
@@ -251,7 +258,13 @@ impl<'a> Sheet<'a> {
     fn end_cell(&mut self) {
         let Cell { column, kind, style, value } = std::mem::take(&mut self.cell);
         let shown = match kind.as_str() {
-            "s" => value.trim().parse::<usize>().ok().and_then(|number| self.strings.get(number)).cloned().unwrap_or_default(),
+            "s" => value
+                .trim()
+                .parse::<usize>()
+                .ok()
+                .and_then(|number| self.strings.get(number))
+                .cloned()
+                .unwrap_or_default(),
             "b" => String::from(if value.trim() == "1" { "TRUE" } else { "FALSE" }),
             "str" | "inlineStr" | "e" | "d" => value,
             _ if self.dates.get(style).copied().unwrap_or_default() => date(&value, self.epoch).unwrap_or(value),
@@ -335,7 +348,10 @@ mod tests {
 
     #[test]
     fn numbers_are_shown_as_a_person_typed_them() {
-        assert_eq!(["0.1", "0.30000000000000004", "42", "1.5E3", "abc"].map(number), ["0.1", "0.3", "42", "1500", "abc"]);
+        assert_eq!(
+            ["0.1", "0.30000000000000004", "42", "1.5E3", "abc"].map(number),
+            ["0.1", "0.3", "42", "1500", "abc"]
+        );
     }
 
     #[test]

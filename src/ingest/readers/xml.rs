@@ -86,7 +86,11 @@ fn resolve(reference: &BytesRef) -> Result<String, ExtractError> {
         "mdash" => "—",
         "hellip" => "…",
         "copy" => "©",
-        _ => return Err(ExtractError::damaged("it defines words of its own (XML entities), which are not replaced for safety")),
+        _ => {
+            return Err(ExtractError::damaged(
+                "it defines words of its own (XML entities), which are not replaced for safety",
+            ));
+        }
     };
     Ok(character.to_owned())
 }

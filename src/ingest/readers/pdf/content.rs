@@ -219,7 +219,13 @@ impl<'a> Interpreter<'a> {
             return;
         }
         // Which way the line runs: right, up, left or down on the page.
-        let turn = if a.abs() >= b.abs() { if a >= 0.0 { 0 } else { 2 } } else if b > 0.0 { 1 } else { 3 };
+        let turn = if a.abs() >= b.abs() {
+            if a >= 0.0 { 0 } else { 2 }
+        } else if b > 0.0 {
+            1
+        } else {
+            3
+        };
         let (x, y) = match turn {
             1 => (y, -x),
             2 => (-x, -y),
@@ -231,7 +237,10 @@ impl<'a> Interpreter<'a> {
 
     fn font(&mut self, name: &[u8], resources: &[&'a Dictionary]) -> Option<Rc<Font>> {
         let document = self.document;
-        let found = resources.iter().copied().find_map(|resources| dictionary(dictionary(resources, b"Font", document)?, name, document));
+        let found = resources
+            .iter()
+            .copied()
+            .find_map(|resources| dictionary(dictionary(resources, b"Font", document)?, name, document));
         let dictionary = found?;
         let key = std::ptr::from_ref(dictionary);
         let font = self.fonts.entry(key).or_insert_with(|| Rc::new(Font::load(dictionary, document)));
@@ -244,7 +253,8 @@ impl<'a> Interpreter<'a> {
         let form = resources.iter().copied().find_map(|resources| {
             value(dictionary(resources, b"XObject", document)?, name, document)?.as_stream().ok()
         });
-        let Some(form) = form.filter(|form| form.dict.get(b"Subtype").and_then(Object::as_name).ok() == Some(b"Form")) else {
+        let Some(form) = form.filter(|form| form.dict.get(b"Subtype").and_then(Object::as_name).ok() == Some(b"Form"))
+        else {
             return;
         };
         if self.depth >= MAX_FORM_DEPTH {
@@ -258,7 +268,8 @@ impl<'a> Interpreter<'a> {
         {
             self.state.matrix = matrix.then(self.state.matrix);
         }
-        let own: Vec<&Dictionary> = dictionary(&form.dict, b"Resources", document).into_iter().chain(resources.iter().copied()).collect();
+        let own: Vec<&Dictionary> =
+            dictionary(&form.dict, b"Resources", document).into_iter().chain(resources.iter().copied()).collect();
         self.depth += 1;
         self.run(&content, &own);
         self.depth -= 1;

@@ -72,7 +72,8 @@ impl Font {
         let descendant = value(font, b"DescendantFonts", document)
             .and_then(|object| object.as_array().ok())
             .and_then(|fonts| resolved(fonts.first()?, document)?.as_dict().ok());
-        let default_width = descendant.and_then(|font| value(font, b"DW", document)).and_then(number).unwrap_or(1000.0) / 1000.0;
+        let default_width =
+            descendant.and_then(|font| value(font, b"DW", document)).and_then(number).unwrap_or(1000.0) / 1000.0;
         let listed = descendant.and_then(|font| value(font, b"W", document)?.as_array().ok());
         let widths = listed.map(|list| composite_widths(list, document)).unwrap_or_default();
         let name = value(font, b"Encoding", document).and_then(|object| object.as_name().ok()).unwrap_or_default();
@@ -183,7 +184,8 @@ fn simple_texts(font: &Dictionary, document: &Document) -> Vec<String> {
         .and_then(|object| object.as_name().ok())
         .or_else(|| value(described?, b"BaseEncoding", document)?.as_name().ok());
     let symbolic = base.is_none() && built_in_differs(font, document);
-    let mut texts = base_texts(base.unwrap_or(if symbolic { b"StandardEncoding" } else { b"WinAnsiEncoding" }), document);
+    let mut texts =
+        base_texts(base.unwrap_or(if symbolic { b"StandardEncoding" } else { b"WinAnsiEncoding" }), document);
     if symbolic {
         built_in_names(font, document).into_iter().for_each(|(code, name)| set(&mut texts, code, &name, document));
     }
@@ -214,7 +216,8 @@ fn base_texts(name: &[u8], document: &Document) -> Vec<String> {
     font.set("Type", "Font");
     font.set("Encoding", Object::Name(name.to_vec()));
     let encoding = font.get_font_encoding(document).ok();
-    let text = |byte: u8| encoding.as_ref().and_then(|encoding| encoding.bytes_to_string(&[byte]).ok()).unwrap_or_default();
+    let text =
+        |byte: u8| encoding.as_ref().and_then(|encoding| encoding.bytes_to_string(&[byte]).ok()).unwrap_or_default();
     (0..=255).map(text).map(|text| if text.chars().all(char::is_control) { String::new() } else { text }).collect()
 }
 

@@ -203,7 +203,10 @@ fn group(lines: Vec<Line>) -> Vec<Paragraph> {
         }
         let continues = previous.is_some_and(|(above, above_size, above_turn)| {
             let down = above - y;
-            above_turn == turn && (above_size - size).abs() < 0.08 * size && down > -0.2 * size && down < PARAGRAPH_GAP * size
+            above_turn == turn
+                && (above_size - size).abs() < 0.08 * size
+                && down > -0.2 * size
+                && down < PARAGRAPH_GAP * size
         });
         match paragraphs.last_mut().filter(|_| continues) {
             Some(paragraph) => append(paragraph, text),
@@ -237,7 +240,14 @@ mod tests {
 
     /// Glyphs of a line, each half as wide as high, one point a unit.
     fn line(words: &str, x: f32, y: f32) -> Vec<Glyph> {
-        let place = |(n, c): (u16, char)| Glyph { text: c.into(), x: x + 5.0 * f32::from(n), y, width: 5.0, size: 10.0, turn: 0 };
+        let place = |(n, c): (u16, char)| Glyph {
+            text: c.into(),
+            x: x + 5.0 * f32::from(n),
+            y,
+            width: 5.0,
+            size: 10.0,
+            turn: 0,
+        };
         (0..).zip(words.chars()).map(place).collect()
     }
 

@@ -20,6 +20,8 @@ use crate::ingest::draft::Draft;
 const MAX_STREAM_BYTES: usize = 64 << 20;
 /// A paragraph in letters so much larger than the body's is a heading.
 const HEADING_RATIO: f32 = 1.15;
+/// Headings are a small share of a text, at most one letter in so many.
+const HEADINGS_ONE_IN: usize = 5;
 /// Longest heading, characters.
 const MAX_HEADING_CHARS: usize = 200;
 /// Distinct heading levels told apart by size.
@@ -57,7 +59,9 @@ fn load(bytes: &[u8]) -> Result<Document, ExtractError> {
     let options = LoadOptions::with_max_decompressed_size(MAX_STREAM_BYTES);
     let mut document = Document::load_mem_with_options(bytes, options).map_err(|error| match error {
         lopdf::Error::InvalidPassword | lopdf::Error::Decryption(_) => ExtractError::needs_password(),
-        lopdf::Error::Decompress(_) => ExtractError::too_large("A part of the PDF unpacks to more than anybody could read."),
+        lopdf::Error::Decompress(_) => {
+            ExtractError::too_large("A part of the PDF unpacks to more than anybody could read.")
+        }
         _ => ExtractError::damaged("it is no complete PDF"),
     })?;
     // Most locked files open with an empty password: only printing and copying are forbidden.
@@ -115,7 +119,15 @@ impl Sizes {
             }
         }
         let body = letters.iter().max_by_key(|(_, length)| *length).map_or(0.0, |(size, _)| *size);
-        let mut headings: Vec<f32> = letters.iter().map(|(size, _)| *size).filter(|size| *size > body * HEADING_RATIO).collect();
+        let mut headings: Vec<f32> =
+            letters.iter().map(|(size, _)| *size).filter(|size| *size > body * HEADING_RATIO).collect();
+        let large: usize =
+            letters.iter().filter(|(size, _)| *size > body * HEADING_RATIO).map(|(_, length)| length).sum();
+        let all: usize = letters.iter().map(|(_, length)| length).sum();
+        // Where so much is large, as where recognised scans size each line, size says nothing of headings.
+        if large * HEADINGS_ONE_IN > all {
+            headings.clear();
+        }
         headings.sort_by(|a, b| b.total_cmp(a));
         // Sizes within a few hundredths are one size drawn by two fonts.
         headings.dedup_by(|a, b| *a > *b * 0.96);
