@@ -19,6 +19,11 @@ impl Wanted {
         *self.0.lock().unwrap() = Some((place, fault, times));
     }
 
+    /// Whether all that was wanted has happened.
+    fn happened(&self) -> bool {
+        self.0.lock().unwrap().is_some_and(|(_, _, times)| times == 0)
+    }
+
     fn hook(&self) -> Faults {
         let wanted = self.clone();
         Faults::new(move |tenant, at| {
