@@ -136,10 +136,13 @@ pub(super) fn saved_vectors(home: &Home, manifest: &Manifest) -> Vectors {
         Graph::load(&home.path(VECTORS), dimension)
     };
     let loaded = guarded(load).unwrap_or_else(|reason| Err(IndexError::Engine(reason.into())));
-    loaded.map(|graph| Vectors::of_graph(graph, dimension)).unwrap_or_else(|error| {
-        info!(generation = home.number, %error, "making the graph of vectors anew");
-        Vectors::new(dimension)
-    })
+    match loaded {
+        Ok(graph) => Vectors::of_graph(graph, dimension),
+        Err(error) => {
+            info!(generation = home.number, %error, "making the graph of vectors anew");
+            Vectors::new(dimension)
+        }
+    }
 }
 
 /// What the last commit says of itself.
