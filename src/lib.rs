@@ -7,19 +7,23 @@
 //! engine/            build: documents → generation; ask: question → answer. Where those below meet.
 //! access/            tokens, sessions, callers
 //! ingest/ embed/ index/ answer/ store/ ledger/         siblings that do not know each other
-//! config/ telemetry.rs domain/        ── bottom ──
+//! config/ telemetry.rs provider/ domain/        ── bottom ──
 //! ```
 //! Calls go down, never up or sideways.
 
 pub mod access;
 pub mod actors;
 pub mod answer;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod embed;
+pub mod engine;
 pub mod http;
 pub mod index;
 pub mod ingest;
 pub mod ledger;
+pub mod provider;
 pub mod store;
 pub mod telemetry;

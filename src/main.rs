@@ -1,3 +1,7 @@
 //! Hands the arguments to `cli` and its result to the exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    carrel::cli::run()
+}

@@ -2,12 +2,31 @@
 //!
 //! A [`Caller`] and an [`Operator`] can be made nowhere else, so whoever holds one was verified. `jsonwebtoken` and `argon2`
 //! stop here. Uses `ledger/` for what must be remembered.
+//!
+//! ```compile_fail,E0451
+//! # use carrel::access::Operator;
+//! let anybody = Operator { subject: "me".into() }; // the field is private: only `access/` makes operators
+//! ```
+//! ```compile_fail,E0451
+//! # use carrel::access::Caller;
+//! # use carrel::domain::TenantId;
+//! # fn promote(verified: Caller, other: TenantId) -> Caller {
+//! Caller { tenant: Some(other), ..verified } // nor does a caller change its tenant
+//! # }
+//! ```
 
-use std::path::Path;
+mod claims;
+mod clock;
+mod passwords;
+mod secret;
+mod sessions;
+mod tokens;
 
-use crate::config::AuthConfig;
-use crate::domain::{TenantId, Timestamp};
-use crate::ledger::{Ledger, LedgerError};
+use crate::domain::TenantId;
+
+pub use secret::{Secret, SecretError};
+pub use sessions::{Sessions, SignInError};
+pub use tokens::{MintedToken, TokenRequest, Tokens};
 
 /// One thing a token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,37 +97,8 @@ pub enum AuthFailure {
     UnknownTenant,
 }
 
-/// Why the secret is refused at start.
-#[derive(Debug, thiserror::Error)]
-pub enum SecretError {
-    /// Too short.
-    #[error("{path} holds {found} bytes; a signing secret needs at least 32: remove the file to have one made")]
-    Short {
-        /// The file.
-        path: String,
-        /// Bytes found.
-        found: usize,
-    },
-    /// Others can read it.
-    #[error("{path} can be read by others (mode {mode:o}): run `chmod 600 {path}`")]
-    Exposed {
-        /// The file.
-        path: String,
-        /// Its mode.
-        mode: u32,
-    },
-    /// The disk refused.
-    #[error("cannot read or make {path}: {source}")]
-    Io {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
 /// A verified token's holder.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     tenant: Option<TenantId>,
     subject: String,
@@ -117,7 +107,7 @@ pub struct Caller {
 }
 
 /// Somebody who may act for every tenant: a `tenants:admin` token, or a signed-in session.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
     subject: String,
 }
@@ -173,177 +163,12 @@ impl Operator {
     }
 }
 
-/// The signing secret.
-#[derive(Clone)]
-pub struct Secret {}
-
-impl Secret {
-    /// Reads the secret, or makes one of 32 random bytes with mode 0600 where there is none. Blocking.
-    ///
-    /// # Errors
-    /// When it is short, readable by others, or the disk refuses.
-    pub fn load_or_create(_path: &Path) -> Result<Self, SecretError> {
-        todo!()
-    }
+/// 32 bytes from the system's random source as 64 hexadecimal digits: what links, cookies and secrets are made of.
+fn random_secret() -> String {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the operating system has randomness to give once it runs programs");
+    blake3::Hash::from_bytes(bytes).to_hex().to_string()
 }
 
-/// What a new token shall say.
-#[derive(Debug, Clone)]
-pub struct TokenRequest {
-    /// Its tenant; none for operators and scrapers.
-    pub tenant: Option<TenantId>,
-    /// `sub`.
-    pub subject: String,
-    /// What it may do; not empty.
-    pub permissions: Vec<Permission>,
-    /// Days it lives.
-    pub days: u32,
-}
-
-/// A fresh token; the text is shown once.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub struct MintedToken {
-    /// The JWT.
-    pub token: String,
-    /// Its id.
-    pub jti: String,
-    /// When it ends.
-    pub expires_at: Timestamp,
-}
-
-/// Verifies and mints tokens, and knows which are revoked.
-#[derive(Clone)]
-pub struct Tokens {}
-
-impl Tokens {
-    /// Tokens under `secret`; reads the revoked ones from the ledger. Blocking.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub fn open(_secret: &Secret, _config: &AuthConfig, _ledger: Ledger) -> Result<Self, LedgerError> {
-        todo!()
-    }
-
-    /// Verifies a bearer token: HS256 alone, `iss`, `aud`, `exp` (30 s leeway), `sub`, `scope`, `jti`, not revoked; `tenant`
-    /// unless it is an operator's or scraper's.
-    ///
-    /// # Errors
-    /// [`AuthError::Invalid`].
-    pub fn verify(&self, _bearer: &str) -> Result<Caller, AuthError> {
-        todo!()
-    }
-
-    /// Mints a token and notes it in the ledger.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn mint(&self, _request: TokenRequest) -> Result<MintedToken, LedgerError> {
-        todo!()
-    }
-
-    /// Revokes a token at once; false when it is unknown.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn revoke(&self, _jti: &str) -> Result<bool, LedgerError> {
-        todo!()
-    }
-
-    /// Revokes every token of a tenant that is removed.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn revoke_tenant(&self, _tenant: &TenantId) -> Result<(), LedgerError> {
-        todo!()
-    }
-}
-
-/// Why an operator is not signed in.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum SignInError {
-    /// Wrong link or password; the same words for all.
-    #[error("that did not work: the link may have been used, or the password is wrong")]
-    Refused,
-    /// Too many attempts at once.
-    #[error("too many attempts: wait a moment and try again")]
-    Busy,
-    /// The new password is too weak.
-    #[error("choose a password of at least 15 characters that is not a common one")]
-    Weak,
-    /// The ledger failed.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-}
-
-/// The operator's one-time links, password and sessions.
-#[derive(Clone)]
-pub struct Sessions {}
-
-impl Sessions {
-    /// Idle time after which a session ends.
-    pub const IDLE: std::time::Duration = std::time::Duration::from_secs(8 * 3600);
-    /// Whole time after which a session ends.
-    pub const ABSOLUTE: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
-
-    /// Sessions kept in `ledger`.
-    #[must_use]
-    pub fn new(_ledger: Ledger) -> Self {
-        todo!()
-    }
-
-    /// Makes a one-time sign-in secret that lives for an hour; earlier ones end.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn make_link(&self) -> Result<String, LedgerError> {
-        todo!()
-    }
-
-    /// Uses a link up and opens a session; returns the cookie's secret.
-    ///
-    /// # Errors
-    /// [`SignInError::Refused`].
-    pub async fn open_by_link(&self, _secret: &str) -> Result<String, SignInError> {
-        todo!()
-    }
-
-    /// Opens a session by password; argon2id, at most two at once, the same time with and without a password set.
-    ///
-    /// # Errors
-    /// [`SignInError::Refused`] or [`SignInError::Busy`].
-    pub async fn open_by_password(&self, _password: &str) -> Result<String, SignInError> {
-        todo!()
-    }
-
-    /// Whether a password has been set.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn has_password(&self) -> Result<bool, LedgerError> {
-        todo!()
-    }
-
-    /// Sets the password, ends all sessions and opens a new one; returns its cookie's secret.
-    ///
-    /// # Errors
-    /// [`SignInError::Weak`].
-    pub async fn set_password(&self, _operator: &Operator, _password: &str) -> Result<String, SignInError> {
-        todo!()
-    }
-
-    /// The operator behind a cookie, if its session lives.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn operator(&self, _cookie: &str) -> Result<Option<Operator>, LedgerError> {
-        todo!()
-    }
-
-    /// Ends a session.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn close(&self, _cookie: &str) -> Result<(), LedgerError> {
-        todo!()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -4,15 +4,28 @@
 //! job and limit of the tenant is reached through it; so no id in a request can select another tenant.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use ractor::rpc::CallResult;
+use ractor::{ActorRef, RpcReplyPort};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::cell::Cell;
+use super::directory::{Health, TenantStatus};
+use super::index::IndexMsg;
+use super::records;
+use super::supervisor::SupervisorMsg;
+use super::work::{self, Shared};
 use crate::config::TenantSettings;
 use crate::domain::{
-    Answer, Attributes, DocumentId, DocumentState, DocumentStatus, Filter, Job, JobId, JobState, Mode, QuestionError,
-    SearchReply, TenantId,
+    Answer, Attributes, DocumentId, DocumentState, DocumentStatus, Filter, Job, JobId, JobKind, JobState, Mode,
+    Question, QuestionError, SearchReply, TenantId,
 };
-use crate::index::{GenerationInfo, IndexError};
+use crate::engine::SearchError;
+use crate::index::{GenerationInfo, IndexError, Snapshot};
 use crate::ledger::{DocumentTotals, LedgerError, Listed, Page};
 use crate::store::{StoreError, UploadWriter};
+use crate::telemetry::QueryOutcome;
 
 /// A question as it came in, before it is checked against the tenant's settings.
 #[derive(Debug, Clone, Default)]
@@ -124,21 +137,38 @@ pub enum DeskError {
     Unresponsive,
 }
 
+/// How long a caller waits for the tenant's actor. A removal may wait behind a swap, which takes seconds at most.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// One tenant's verbs.
 #[derive(Clone)]
-pub struct Desk {}
+pub struct Desk {
+    cell: Arc<Cell>,
+    shared: Shared,
+    supervisor: ActorRef<SupervisorMsg>,
+}
 
 impl Desk {
+    pub(super) fn new(cell: Arc<Cell>, shared: Shared, supervisor: ActorRef<SupervisorMsg>) -> Self {
+        Self { cell, shared, supervisor }
+    }
+
     /// The tenant.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
-        todo!()
+        &self.cell.id
     }
 
     /// Its settings at this moment.
     #[must_use]
     pub fn settings(&self) -> Arc<TenantSettings> {
-        todo!()
+        self.cell.settings.load_full()
+    }
+
+    /// How it fares, and what it serves.
+    #[must_use]
+    pub fn status(&self) -> TenantStatus {
+        self.cell.status()
     }
 
     /// Counts one request against the tenant's rate.
@@ -146,23 +176,49 @@ impl Desk {
     /// # Errors
     /// [`DeskError::RateLimited`].
     pub fn admit(&self) -> Result<Limited, DeskError> {
-        todo!()
+        self.cell.doors.count().inspect_err(|_| self.cell.metrics.rate_limited("tenant"))
     }
 
     /// Answers a question with citations that hold.
     ///
     /// # Errors
     /// When the question is refused, the index is not ready, or too many ask at once.
-    pub async fn ask(&self, _ask: Ask) -> Result<Answer, DeskError> {
-        todo!()
+    pub async fn ask(&self, ask: Ask) -> Result<Answer, DeskError> {
+        let settings = self.settings();
+        let question = self.question(ask, &settings)?;
+        let _permit = self.enter("concurrency")?;
+        let snapshot = self.snapshot()?;
+        let answer = self.shared.engine.ask(&snapshot, &question, &settings, &self.cell.metrics).await;
+        answer.inspect_err(|_| self.cell.metrics.query(QueryOutcome::Error)).map_err(Into::into)
     }
 
     /// Finds chunks without answering.
     ///
     /// # Errors
     /// As [`Desk::ask`].
-    pub async fn search(&self, _ask: Ask) -> Result<SearchReply, DeskError> {
-        todo!()
+    pub async fn search(&self, ask: Ask) -> Result<SearchReply, DeskError> {
+        let settings = self.settings();
+        let question = self.question(ask, &settings)?;
+        let _permit = self.enter("concurrency")?;
+        let snapshot = self.snapshot()?;
+        Ok(self.shared.engine.search(&snapshot, &question, &settings.retrieval, &self.cell.metrics).await?)
+    }
+
+    fn question(&self, ask: Ask, settings: &TenantSettings) -> Result<Question, DeskError> {
+        let top_k = ask.top_k.unwrap_or(settings.retrieval.top_k as u64);
+        let mode = ask.mode.unwrap_or(settings.retrieval.mode);
+        Ok(Question::parse(&ask.query, top_k, mode, ask.filter, self.shared.config.http.max_query_chars)?)
+    }
+
+    fn enter(&self, policy: &'static str) -> Result<OwnedSemaphorePermit, DeskError> {
+        self.cell.doors.enter().inspect_err(|_| self.cell.metrics.rate_limited(policy))
+    }
+
+    fn snapshot(&self) -> Result<Arc<Snapshot>, DeskError> {
+        self.cell.snapshot().ok_or_else(|| match self.cell.health() {
+            Health::Quarantined { cause } => DeskError::Quarantined(cause),
+            _ => DeskError::IndexNotReady,
+        })
     }
 
     /// Begins an upload, checking the quota.
@@ -170,7 +226,15 @@ impl Desk {
     /// # Errors
     /// When the quota is used up or the disk refuses.
     pub async fn begin_upload(&self) -> Result<UploadWriter, DeskError> {
-        todo!()
+        let (limits, totals) = (self.settings().limits.clone(), self.totals().await?);
+        if totals.documents >= limits.max_documents {
+            return Err(DeskError::Quota(format!("{} documents of {}", totals.documents, limits.max_documents)));
+        }
+        if totals.bytes >= limits.max_bytes {
+            return Err(DeskError::Quota(format!("{} bytes of {}", totals.bytes, limits.max_bytes)));
+        }
+        let left = limits.max_bytes - totals.bytes;
+        Ok(self.cell.documents.begin(self.shared.config.http.max_upload_bytes.min(left)).await?)
     }
 
     /// Ends an upload: durable and queued for ingestion when it returns.
@@ -179,13 +243,43 @@ impl Desk {
     /// When it is empty, the id belongs to the folder, or the disk refuses; then nothing has changed.
     pub async fn finish_upload(
         &self,
-        _upload: UploadWriter,
-        _id: DocumentId,
-        _name: String,
-        _attributes: Attributes,
-        _by: &str,
+        upload: UploadWriter,
+        id: DocumentId,
+        name: String,
+        attributes: Attributes,
+        by: &str,
     ) -> Result<Upload, DeskError> {
-        todo!()
+        // A task of its own: a caller who leaves now does not stop it half-way.
+        let (desk, by) = (self.clone(), by.to_owned());
+        let work = tokio::spawn(async move { desk.keep(upload, id, name, attributes, &by).await });
+        work.await.map_err(|_| DeskError::Unresponsive)?
+    }
+
+    async fn keep(
+        &self,
+        upload: UploadWriter,
+        id: DocumentId,
+        name: String,
+        attributes: Attributes,
+        by: &str,
+    ) -> Result<Upload, DeskError> {
+        let open = self.cell.open.read().await;
+        if !*open {
+            return Err(DeskError::NoTenant);
+        }
+        let stored = upload.finish(&id, &name, attributes).await?;
+        let job = work::new_job(JobKind::Ingest, Some(id.clone()), by);
+        let hash = stored.content_hash.ok_or(DeskError::NotFound("document"))?;
+        let record = records::queued(&stored, hash, Some(job.id));
+        let (document, job_id) = (record.status.clone(), job.id);
+        let ledger = &self.shared.ledger;
+        ledger.save_job(&self.cell.id, job).await?;
+        ledger.save_documents(&self.cell.id, vec![record]).await?;
+        // An actor that is dead just now finds the document when it is started again.
+        if let Some(actor) = self.cell.actor.load_full() {
+            let _ = actor.cast(IndexMsg::Changed(id, Some(job_id)));
+        }
+        Ok(Upload { document, job_id })
     }
 
     /// A page of documents.
@@ -194,10 +288,10 @@ impl Desk {
     /// When the ledger fails.
     pub async fn documents(
         &self,
-        _page: Page<DocumentId>,
-        _state: Option<DocumentState>,
+        page: Page<DocumentId>,
+        state: Option<DocumentState>,
     ) -> Result<Listed<DocumentStatus>, DeskError> {
-        todo!()
+        Ok(self.shared.ledger.documents(&self.cell.id, page, state).await?)
     }
 
     /// Sums over the documents.
@@ -205,15 +299,16 @@ impl Desk {
     /// # Errors
     /// When the ledger fails.
     pub async fn totals(&self) -> Result<DocumentTotals, DeskError> {
-        todo!()
+        Ok(self.shared.ledger.document_totals(&self.cell.id).await?)
     }
 
     /// One document.
     ///
     /// # Errors
     /// [`DeskError::NotFound`].
-    pub async fn document(&self, _id: &DocumentId) -> Result<DocumentStatus, DeskError> {
-        todo!()
+    pub async fn document(&self, id: &DocumentId) -> Result<DocumentStatus, DeskError> {
+        let record = self.shared.ledger.document(&self.cell.id, id).await?;
+        record.map(|record| record.status).ok_or(DeskError::NotFound("document"))
     }
 
     /// Bytes `start..end` of a document's extracted text (clamped to its length and moved inward to character boundaries);
@@ -223,43 +318,57 @@ impl Desk {
     /// [`DeskError::NotFound`] when there is no such document in the index.
     pub async fn text(
         &self,
-        _id: &DocumentId,
-        _start: usize,
-        _end: Option<usize>,
+        id: &DocumentId,
+        start: usize,
+        end: Option<usize>,
     ) -> Result<(usize, usize, String), DeskError> {
-        todo!()
+        let (snapshot, id) = (self.snapshot()?, id.clone());
+        // A large document takes milliseconds to unpack.
+        let text = work::blocking(move || Ok(snapshot.text(&id)?)).await.map_err(work::desk_error)?;
+        let text = text.ok_or(DeskError::NotFound("document"))?;
+        let (start, end) = inward(&text, start, end.unwrap_or(text.len()));
+        Ok((start, end, text[start..end].to_owned()))
     }
 
     /// Deletes a document: gone from disk and from every answer when it returns.
     ///
     /// # Errors
     /// [`DeskError::NotFound`], or the disk's refusal.
-    pub async fn delete(&self, _id: &DocumentId, _by: &str) -> Result<Removed, DeskError> {
-        todo!()
+    pub async fn delete(&self, id: &DocumentId) -> Result<Removed, DeskError> {
+        let wanted = id.clone();
+        let removed = self.call(|reply| IndexMsg::Remove(wanted, reply)).await??;
+        Ok(removed)
     }
 
-    /// Asks for a new generation beside the serving one. Asked again while one waits, it joins that.
+    /// Asks for a new generation beside the serving one. Asked again while one waits, it joins that. A quarantined tenant
+    /// gets another chance first.
     ///
     /// # Errors
     /// When the actor does not answer.
-    pub async fn reindex(&self, _by: &str) -> Result<JobTicket, DeskError> {
-        todo!()
+    pub async fn reindex(&self, by: &str) -> Result<JobTicket, DeskError> {
+        if matches!(self.cell.health(), Health::Quarantined { .. }) {
+            let id = self.cell.id.clone();
+            let _ = self.supervisor.call(|reply| SupervisorMsg::Revive(id, reply), Some(PATIENCE)).await;
+        }
+        let who = by.to_owned();
+        let ticket = self.call(|reply| IndexMsg::Rebuild(who, reply)).await??;
+        Ok(ticket)
     }
 
     /// One job.
     ///
     /// # Errors
     /// [`DeskError::NotFound`].
-    pub async fn job(&self, _id: JobId) -> Result<Job, DeskError> {
-        todo!()
+    pub async fn job(&self, id: JobId) -> Result<Job, DeskError> {
+        self.shared.ledger.job(&self.cell.id, id).await?.ok_or(DeskError::NotFound("job"))
     }
 
     /// A page of jobs.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn jobs(&self, _page: Page<JobId>, _state: Option<JobState>) -> Result<Listed<Job>, DeskError> {
-        todo!()
+    pub async fn jobs(&self, page: Page<JobId>, state: Option<JobState>) -> Result<Listed<Job>, DeskError> {
+        Ok(self.shared.ledger.jobs(&self.cell.id, page, state).await?)
     }
 
     /// Generations on disk, newest first, and the number of the one that serves.
@@ -267,6 +376,56 @@ impl Desk {
     /// # Errors
     /// When the disk refuses.
     pub async fn generations(&self) -> Result<(Vec<GenerationInfo>, Option<u64>), DeskError> {
-        todo!()
+        let generations = self.cell.generations.clone();
+        let list = work::blocking(move || Ok(generations.list()?)).await.map_err(work::desk_error)?;
+        Ok((list, self.cell.snapshot().map(|snapshot| snapshot.generation())))
+    }
+
+    /// Kills the tenant's writer, as a fault would; the supervisor starts another. For drills and tests.
+    pub fn kill_writer(&self) {
+        if let Some(actor) = self.cell.actor.load_full() {
+            actor.kill();
+        }
+    }
+
+    async fn call<T: Send + 'static>(&self, message: impl FnOnce(RpcReplyPort<T>) -> IndexMsg) -> Result<T, DeskError> {
+        let actor = self.cell.actor.load_full().ok_or_else(|| match self.cell.health() {
+            Health::Quarantined { cause } => DeskError::Quarantined(cause),
+            _ => DeskError::Unresponsive,
+        })?;
+        match actor.call(message, Some(PATIENCE)).await {
+            Ok(CallResult::Success(reply)) => Ok(reply),
+            _ => Err(DeskError::Unresponsive),
+        }
+    }
+}
+
+/// Moves a range inward to what can be cut out of `text`.
+fn inward(text: &str, start: usize, end: usize) -> (usize, usize) {
+    let start = (start.min(text.len())..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    let end = text.floor_char_boundary(end.min(text.len())).max(start);
+    (start, end)
+}
+
+impl From<SearchError> for DeskError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Embed(error) => error.into(),
+            SearchError::Index(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_moved_inward_to_whole_characters() {
+        let text = "aé日b";
+        assert_eq!(inward(text, 0, 99), (0, 7));
+        assert_eq!(inward(text, 2, 5), (3, 3));
+        assert_eq!(inward(text, 50, 60), (7, 7));
+        assert_eq!(inward(text, 6, 2), (6, 6));
     }
 }

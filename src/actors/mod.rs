@@ -1,9 +1,23 @@
 //! Who lives: the supervisor, one index actor a tenant, and the directory that everybody else reads.
 //!
 //! `ractor` stops here. Handlers hold [`Tenants`] and get a [`Desk`], one tenant's verbs, from a verified caller.
+//!
+//! - `supervisor` knows which tenants should live and restarts their actors.
+//! - `index` is a tenant's only writer: it takes microseconds a message and starts the tasks in `work`.
+//! - `cell` is what outlives an actor: snapshot, settings, limits, the open writer.
 
+mod cell;
 mod desk;
 mod directory;
+mod faults;
+mod index;
+mod limits;
+mod rebuild;
+mod records;
+mod removal;
+mod supervisor;
+mod work;
 
 pub use desk::{Ask, Desk, DeskError, JobTicket, Limited, Removed, Upload};
-pub use directory::{Health, TenantStatus, Tenants};
+pub use directory::{Health, Parts, TenantStatus, Tenants};
+pub use faults::{Fault, Faults, Place};

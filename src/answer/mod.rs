@@ -3,6 +3,21 @@
 //! Owns the two answerers (extractive, and any OpenAI-compatible chat model) and the judgement whether hits are evidence
 //! at all. Called by `engine/`, which checks every claim against the stored text before it leaves.
 
+mod cite;
+mod evidence;
+mod extractive;
+mod openai;
+mod pieces;
+mod plain;
+mod prompt;
+mod registry;
+mod terms;
+
+pub use evidence::{Evidence, judge};
+pub use extractive::Extractive;
+pub use openai::OpenAiAnswerer;
+pub use registry::Answerers;
+
 use futures_util::future::BoxFuture;
 
 use crate::config::AnswerSettings;
@@ -68,6 +83,14 @@ pub enum AnswerError {
     },
 }
 
+impl AnswerError {
+    /// The stable code: to a caller both mean that the model is of no use just now.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        "llm_unavailable"
+    }
+}
+
 /// Makes an answer from hits.
 pub trait Answerer: Send + Sync {
     /// `extractive`, or `<provider>/<model>`.
@@ -78,3 +101,6 @@ pub trait Answerer: Send + Sync {
     /// When the model behind it fails; the extractive answerer never does.
     fn answer<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Draft, AnswerError>>;
 }
+
+#[cfg(test)]
+mod tests;

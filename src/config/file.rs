@@ -53,7 +53,7 @@ impl Config {
         config.validate().map_err(|Wrong { key, message }| {
             ConfigError::Environment(Box::new(figment::Error::from(format!("{key}: {message}"))))
         })?;
-        config.root = root.to_owned();
+        root.clone_into(&mut config.root);
         Ok(config)
     }
 

@@ -219,7 +219,7 @@ impl Default for HttpConfig {
 
 impl Default for AuthConfig {
     fn default() -> Self {
-        Self { issuer: "carrel".into(), secret_file: "data/secret".into(), default_token_days: 90 }
+        Self { issuer: "carrel".into(), secret_file: "data/signing.key".into(), default_token_days: 90 }
     }
 }
 

@@ -3,6 +3,19 @@
 //! Owns the embedders (the one in the binary, and any OpenAI-compatible provider) and the cache of question vectors.
 //! Called by `engine/`; never reads documents or indexes.
 
+mod hash;
+mod minilm;
+mod onnx;
+mod openai;
+mod pool;
+mod registry;
+mod tokens;
+
+pub use hash::HashEmbedder;
+pub use minilm::MiniLm;
+pub use openai::OpenAiEmbedder;
+pub use registry::{CacheStats, Embedders};
+
 use futures_util::future::BoxFuture;
 
 /// Why texts have no vectors.

@@ -1,5 +1,6 @@
 //! From a token to a tenant's desk: the one place where a request gets its scope.
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -10,27 +11,33 @@ use tracing::Span;
 use super::HttpState;
 use super::codes::Code;
 use super::context::ClientAddr;
+use super::crowd::Crowd;
+use super::held::Held;
 use super::limits::{self, WrongTokens};
 use super::problem::{ApiError, whole_seconds};
-use crate::access::{AuthError, AuthFailure, Caller};
-use crate::actors::Desk;
+use crate::access::{AuthError, AuthFailure, Caller, Permission};
+use crate::actors::{Desk, DeskError};
 use crate::telemetry;
 
 /// The longest token that is looked at, bytes; ours are below 1 KiB.
 const MAX_TOKEN: usize = 4096;
+
+/// The part of all connections that one tenant may hold beside its questions: one in sixteen.
+const SHARE: usize = 16;
 
 /// Who may come in, and how often one may try.
 #[derive(Clone)]
 pub struct Gate {
     state: HttpState,
     wrong: WrongTokens,
+    crowd: Crowd,
 }
 
 impl Gate {
     /// The gate before everything that needs a token.
     #[must_use]
     pub fn new(state: HttpState) -> Self {
-        Self { state, wrong: WrongTokens::default() }
+        Self { state, wrong: WrongTokens::default(), crowd: Crowd::default() }
     }
 
     /// The holder of the request's token, and its tenant's desk unless the token is for none.
@@ -80,16 +87,31 @@ pub async fn authenticate(State(gate): State<Gate>, mut request: Request, next: 
     Ok(next.run(request).await)
 }
 
-/// Counts the request against its tenant's rate and tells on every reply where the tenant stands.
+/// Counts the request against its tenant's rate and share of connections, and tells on every reply where the tenant stands.
 ///
 /// # Errors
-/// 429 when the rate is used up.
-pub async fn count(request: Request, next: Next) -> Result<Response, ApiError> {
+/// 429 when either is used up.
+pub async fn count(State(gate): State<Gate>, request: Request, next: Next) -> Result<Response, ApiError> {
     let Some(desk) = request.extensions().get::<Desk>() else { return Ok(next.run(request).await) };
     let limited = desk.admit()?;
+    let most = desk.settings().limits.concurrent_queries + gate.state.config.http.max_connections / SHARE;
+    let present = gate.crowd.enter(desk.tenant(), most).ok_or(DeskError::Busy)?;
     let mut response = next.run(request).await;
     limits::describe(&limited, response.headers_mut());
-    Ok(response)
+    // A slow reader holds its connection as a slow sender does.
+    Ok(response.map(|body| Body::new(Held { body, _guard: present })))
+}
+
+/// Whether the caller has one of these permissions.
+///
+/// # Errors
+/// [`AuthError::Forbidden`] names the first.
+pub fn require_any(caller: &Caller, any: &[Permission]) -> Result<(), AuthError> {
+    if any.iter().any(|permission| caller.require(*permission).is_ok()) {
+        return Ok(());
+    }
+    telemetry::auth_failed("forbidden");
+    Err(AuthError::Forbidden(any.first().copied().unwrap_or(Permission::TenantsAdmin)))
 }
 
 /// The token of `Authorization: Bearer …`; exactly one such header.

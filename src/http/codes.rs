@@ -409,4 +409,16 @@ mod tests {
         let lines: Vec<_> = CONTRACT.iter().map(|line| format!("{} {}", line.status, line.name)).collect();
         insta::assert_debug_snapshot!(lines);
     }
+
+    #[test]
+    fn the_manual_explains_every_code_with_its_fix() {
+        let page = include_str!("../../documents/demo/errors.md");
+        for line in CONTRACT {
+            let section = format!(
+                "## {0}\n\nThe error `{0}` (status {1}): {2} To fix it: {3}\n",
+                line.name, line.status, line.cause, line.fix
+            );
+            assert!(page.contains(&section), "the manual lacks\n{section}");
+        }
+    }
 }

@@ -74,8 +74,15 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
-/// Reads JSON, saying where it is wrong.
+/// Reads a JSON object, saying where it is wrong.
+///
+/// # Errors
+/// [`Code::InvalidJson`] when it is none, [`Code::InvalidBody`] when it is one of another shape.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // serde would take a list of a struct's fields in their order as well.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(ApiError::new(Code::InvalidJson, "send one JSON object, as UTF-8"));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let pointer = pointer(error.path());
@@ -202,8 +209,7 @@ mod tests {
         assert_eq!(refused(r#"{"top_k": "x"}"#).await, (Code::InvalidBody, "#/top_k".into()));
         assert_eq!(refused(r#"{"top_k": -1}"#).await, (Code::InvalidBody, "#/top_k".into()));
         assert_eq!(refused(r#"{"tenant": "acme"}"#).await, (Code::InvalidBody, "#/tenant".into()));
-        assert_eq!(refused("[]").await.0, Code::InvalidBody);
-        for broken in ["", "{", "nope", r#"{"top_k": NaN}"#, "{} {}", "\u{1}"] {
+        for broken in ["", "{", "nope", "[]", "[1]", "null", r#"{"top_k": NaN}"#, "{} {}", "\u{1}"] {
             assert_eq!(refused(broken.to_owned()).await.0, Code::InvalidJson, "{broken:?}");
         }
     }

@@ -33,6 +33,7 @@ impl Waiting {
             close: CancellationToken::new(),
             place: AtomicU64::new(0),
             busy: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
         }));
         connection.0.wait();
         connection
@@ -54,6 +55,7 @@ struct Turn {
     /// Its key among those that wait.
     place: AtomicU64,
     busy: AtomicBool,
+    requests: AtomicU64,
 }
 
 impl Turn {
@@ -85,9 +87,15 @@ impl Connection {
         self.0.busy.load(Ordering::Relaxed)
     }
 
+    /// Requests begun since the connection was made.
+    pub fn requests(&self) -> u64 {
+        self.0.requests.load(Ordering::Relaxed)
+    }
+
     /// A request has begun; the connection waits again when the guard is dropped.
     pub fn begin(&self) -> Busy {
         self.0.stop_waiting();
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
         self.0.busy.store(true, Ordering::Relaxed);
         Busy(self.clone())
     }

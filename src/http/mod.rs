@@ -7,8 +7,10 @@ pub mod api;
 pub mod auth;
 pub mod codes;
 pub mod context;
+mod crowd;
 mod envelope;
 pub mod extract;
+mod held;
 mod idle;
 pub mod limits;
 pub mod openapi;
@@ -22,6 +24,7 @@ mod socket;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+pub use self::openapi::openapi;
 pub use self::router::router;
 pub use self::server::{Drained, serve};
 use crate::access::{Sessions, Tokens};

@@ -1,6 +1,8 @@
 //! The OpenAPI document, made from the handlers themselves.
 
-use axum::Json;
+use std::sync::LazyLock;
+
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -9,7 +11,7 @@ use utoipa::{Modify, OpenApi as _};
 
 use super::api::{documents, index, operator, query, tokens};
 use super::ops;
-use super::problem::Problem;
+use super::problem::{ApiError, Problem};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -53,7 +55,7 @@ use super::problem::Problem;
     tags(
         (name = "questions", description = "Ask and search; scope `query`"),
         (name = "documents", description = "What a tenant keeps; scopes `documents:read` and `documents:write`"),
-        (name = "index", description = "Rebuilds, jobs, generations; scope `reindex`"),
+        (name = "index", description = "Rebuilds (scope `reindex`), jobs and generations (also scopes `documents:read` and `documents:write`)"),
         (name = "operator", description = "Tenants, tokens, audit; scope `tenants:admin`"),
         (name = "operations", description = "For probes and scrapers"),
         (name = "seed", description = "The two routes of the pattern that Carrel grew from"),
@@ -79,7 +81,7 @@ impl Modify for Everywhere {
 
 fn refine(operation: &mut Operation) {
     let tagged = |tag: &str| operation.tags.iter().flatten().any(|own| own == tag);
-    let health = tagged("seed") && operation.operation_id.as_deref() == Some("health");
+    let health = tagged("seed") && operation.operation_id.as_deref() == Some("seed_health");
     if !tagged("operations") && !health {
         operation.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
     }
@@ -94,9 +96,13 @@ pub fn openapi() -> OpenApi {
     Document::openapi()
 }
 
-/// Serves the document.
+/// Serves the document, made once.
 pub async fn json() -> Response {
-    Json(openapi()).into_response()
+    static JSON: LazyLock<Result<String, serde_json::Error>> = LazyLock::new(|| openapi().to_json());
+    match &*JSON {
+        Ok(text) => ([(CONTENT_TYPE, "application/json")], text.as_str()).into_response(),
+        Err(error) => ApiError::internal(error).into_response(),
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +112,15 @@ mod tests {
     #[test]
     fn the_document_is_a_contract() {
         insta::assert_json_snapshot!(openapi(), { ".info.version" => "[version]" });
+    }
+
+    #[test]
+    fn every_operation_has_an_id_of_its_own() {
+        let document = serde_json::to_value(openapi()).unwrap();
+        let items = document["paths"].as_object().unwrap().values().filter_map(|item| item.as_object());
+        let ids: Vec<_> = items.flat_map(|item| item.values()).filter_map(|op| op["operationId"].as_str()).collect();
+        let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len(), "{ids:?}");
     }
 
     #[test]

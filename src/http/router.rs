@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
 use tower_http::CompressionLevel;
@@ -42,7 +42,7 @@ pub fn router(state: HttpState) -> Router {
     let gate = Gate::new(state.clone());
     let guarded = quick
         .merge(slow)
-        .route_layer(from_fn(auth::count))
+        .route_layer(from_fn_with_state(gate.clone(), auth::count))
         .route_layer(from_fn_with_state(gate.clone(), auth::authenticate));
     let scraped = metrics_route().route_layer(from_fn_with_state(gate, ops::scrapers));
     let open = open_routes().merge(scraped).layer(from_fn_with_state(time, within));
@@ -62,10 +62,13 @@ fn finish(routes: Router, config: &HttpConfig) -> Router {
 
 /// What a tenant's token opens.
 fn tenant_routes() -> Router<HttpState> {
-    let ask = |methods| needs(Permission::Query, methods);
-    let read = |methods| needs(Permission::DocumentsRead, methods);
-    let write = |methods| needs(Permission::DocumentsWrite, methods);
-    let build = |methods| needs(Permission::Reindex, methods);
+    let ask = |methods| needs(&[Permission::Query], methods);
+    let read = |methods| needs(&[Permission::DocumentsRead], methods);
+    let write = |methods| needs(&[Permission::DocumentsWrite], methods);
+    let build = |methods| needs(&[Permission::Reindex], methods);
+    // Whoever starts a job may follow it.
+    let follow =
+        |methods| needs(&[Permission::Reindex, Permission::DocumentsWrite, Permission::DocumentsRead], methods);
     Router::new()
         .route("/query", ask(post(query::seed)))
         .route("/api/v1/query", ask(post(query::query)))
@@ -74,21 +77,21 @@ fn tenant_routes() -> Router<HttpState> {
         .route("/api/v1/documents/{id}", read(get(documents::show)).merge(write(delete(documents::delete))))
         .route("/api/v1/documents/{id}/text", read(get(documents::text)))
         .route("/api/v1/reindex", build(post(index::reindex)))
-        .route("/api/v1/jobs", read(get(index::jobs)))
-        .route("/api/v1/jobs/{id}", read(get(index::job)))
-        .route("/api/v1/generations", read(get(index::generations)))
+        .route("/api/v1/jobs", follow(get(index::jobs)))
+        .route("/api/v1/jobs/{id}", follow(get(index::job)))
+        .route("/api/v1/generations", follow(get(index::generations)))
 }
 
 /// Uploads: with a token too, but larger and longer.
 fn upload_routes(max_bytes: u64) -> Router<HttpState> {
     let most = usize::try_from(max_bytes.saturating_add(FORM_OVERHEAD)).unwrap_or(usize::MAX);
-    let upload = needs(Permission::DocumentsWrite, post(documents::upload));
+    let upload = needs(&[Permission::DocumentsWrite], post(documents::upload));
     Router::new().route("/api/v1/documents", upload.layer(DefaultBodyLimit::max(most)))
 }
 
 /// What an operator's token opens.
 fn operator_routes() -> Router<HttpState> {
-    let admin = |methods| needs(Permission::TenantsAdmin, methods);
+    let admin = |methods| needs(&[Permission::TenantsAdmin], methods);
     Router::new()
         .route("/api/v1/tenants", admin(get(operator::tenants).post(operator::add)))
         .route("/api/v1/tenants/reload", admin(post(operator::reload)))
@@ -117,18 +120,18 @@ fn open_routes() -> Router<HttpState> {
         .route("/api/v1/openapi.json", get(openapi::json))
 }
 
-/// Lets only callers with `permission` through to these methods.
-fn needs(permission: Permission, methods: MethodRouter<HttpState>) -> MethodRouter<HttpState> {
-    methods.route_layer(from_fn_with_state(permission, permitted))
+/// Lets only callers with one of these permissions through to these methods; a refusal names the first.
+fn needs(any: &'static [Permission], methods: MethodRouter<HttpState>) -> MethodRouter<HttpState> {
+    methods.route_layer(from_fn_with_state(any, permitted))
 }
 
 async fn permitted(
-    State(permission): State<Permission>,
+    State(any): State<&'static [Permission]>,
     caller: Caller,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    caller.require(permission).inspect_err(|_| telemetry::auth_failed("forbidden"))?;
+    auth::require_any(&caller, any)?;
     Ok(next.run(request).await)
 }
 

@@ -2,16 +2,14 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -24,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
 use super::HttpState;
+use super::held::Held;
 use super::idle::{Busy, Connection, Waiting};
 use super::socket::{Patience, Watched};
 use crate::config::HttpConfig;
@@ -79,7 +78,7 @@ impl Server {
         Self {
             app,
             patience: Patience { head: config.header_timeout, idle: IDLE, stall: STALL, linger: LINGER },
-            grace: GRACE,
+            grace: GRACE.min(config.drain),
             drain: config.drain,
             draining,
             places: Arc::new(Semaphore::new(config.max_connections)),
@@ -187,34 +186,12 @@ async fn answer(
     connection: Connection,
     peer: SocketAddr,
     mut request: Request<Incoming>,
-) -> Result<Response<Reply>, Infallible> {
+) -> Result<Response<Held<Busy>>, Infallible> {
     let busy = connection.begin();
     request.extensions_mut().insert(ConnectInfo(peer));
     let response = app.call(request).await?;
-    Ok(response.map(|body| Reply { body, _busy: busy }))
-}
-
-/// A reply's body; its connection is busy until this is sent or dropped.
-struct Reply {
-    body: Body,
-    _busy: Busy,
-}
-
-impl HttpBody for Reply {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    // The connection is busy until the reply is sent or dropped.
+    Ok(response.map(|body| Held { body, _guard: busy }))
 }
 
 #[cfg(test)]

@@ -43,6 +43,8 @@ pub(super) struct Watched<S> {
     connection: Connection,
     patience: Patience,
     phase: Phase,
+    /// Requests the connection had begun when it was last looked at.
+    requests: u64,
     deadline: Deadline,
     stalled: Option<Deadline>,
     lingering: Option<Deadline>,
@@ -51,17 +53,21 @@ pub(super) struct Watched<S> {
 impl<S> Watched<S> {
     pub fn new(socket: S, connection: Connection, patience: Patience) -> Self {
         let deadline = Deadline::after(patience.head);
-        Self { socket, connection, patience, phase: Phase::Head, deadline, stalled: None, lingering: None }
+        Self { socket, connection, patience, phase: Phase::Head, requests: 0, deadline, stalled: None, lingering: None }
     }
 
     /// Follows the server from one request to the next. A deadline is only noted here; its timer is touched when the socket
     /// really has to wait.
     fn follow(&mut self) {
+        let requests = self.connection.requests();
         match (self.phase, self.connection.is_busy()) {
             (Phase::Head | Phase::Idle, true) => self.phase = Phase::Busy,
             (Phase::Busy, false) => self.enter(Phase::Idle, self.patience.idle),
+            // A request that was answered between two reads was never seen to be busy.
+            (Phase::Head, false) if requests != self.requests => self.enter(Phase::Idle, self.patience.idle),
             _ => {}
         }
+        self.requests = requests;
     }
 
     fn enter(&mut self, phase: Phase, patience: Duration) {
@@ -245,6 +251,17 @@ mod tests {
         read(&mut server).await.unwrap();
         assert_eq!(read(&mut server).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!(!connection.is_busy());
+    }
+
+    #[tokio::test]
+    async fn requests_answered_between_two_reads_do_not_use_up_the_first_heads_time() {
+        let (mut client, mut server, connection) = pair(64, Patience { head: SHORT, ..ENDLESS });
+        for _ in 0..4 {
+            client.write_all(b"GET").await.unwrap();
+            read(&mut server).await.unwrap();
+            drop(connection.begin());
+            assert!(timeout(SHORT / 2, server.read(&mut [0; 64])).await.is_err());
+        }
     }
 
     #[tokio::test]

@@ -2,49 +2,53 @@
 //!
 //! Owns generations on disk, the snapshots that queries read, fusion, and language analysis. `tantivy` and `usearch` stop
 //! here. Called by `engine/` and `actors/`; never embeds, never reads documents.
+//!
+//! ```text
+//! generations.rs  which generations there are, which serves: the folder
+//! writer.rs       changes to one generation: upsert, remove, commit, seal
+//! engine.rs       tantivy in its folder                                            open.rs      opening it, checked
+//! snapshot.rs     one state of one generation, as queries read it
+//!   words.rs      BM25, stored chunks and texts (tantivy)                        schema.rs    how they stand there
+//!   vectors.rs    dense search: few vectors flat, many in graph.rs (usearch)
+//!   catalog.rs    documents in memory: numbers, entries, hashes, languages
+//! analysis.rs     text to terms     language.rs  which language     fuse.rs      several lists to one
+//! manifest.rs     checksums         files.rs     whole or absent    error.rs     why not
+//! ```
 
-use std::path::{Path, PathBuf};
+mod analysis;
+mod catalog;
+mod engine;
+mod error;
+#[cfg(test)]
+mod faults;
+mod files;
+mod fuse;
+mod generations;
+mod graph;
+mod language;
+mod manifest;
+mod open;
+mod schema;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod vectors;
+mod words;
+mod writer;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Attributes, Chunk, ContentHash, DocumentId, Filter, Ranked, Timestamp};
+pub use analysis::ANALYSER_VERSION;
+pub use catalog::document_of;
+pub use error::IndexError;
+pub use fuse::fuse;
+pub use generations::Generations;
+pub use snapshot::Snapshot;
+pub use writer::GenerationWriter;
 
-/// Why an index does not open, write or answer.
-#[derive(Debug, thiserror::Error)]
-pub enum IndexError {
-    /// The disk refused. `no_space` tells a full disk from other faults.
-    #[error("cannot {action} the index: {source}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file is not what its checksum says, or cannot be understood.
-    #[error("generation {generation} is damaged: {file}: {reason}")]
-    Damaged {
-        /// The generation.
-        generation: u64,
-        /// The file within it.
-        file: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A newer Carrel made it.
-    #[error("generation {generation} was written by a newer Carrel (schema {found}, this one knows {known})")]
-    Newer {
-        /// The generation.
-        generation: u64,
-        /// Schema found.
-        found: u32,
-        /// Schema known.
-        known: u32,
-    },
-    /// The engine below failed.
-    #[error("the index engine failed: {0}")]
-    Engine(String),
-}
+use crate::domain::{Attributes, Chunk, ContentHash, DocumentId, Timestamp};
 
 /// What a generation is made with; a difference makes another generation necessary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,238 +131,4 @@ pub struct StoredChunk {
     pub document: Arc<DocumentEntry>,
     /// The chunk.
     pub chunk: Chunk,
-}
-
-/// A tenant's generations on disk: `data/<id>/`.
-#[derive(Debug, Clone)]
-pub struct Generations {
-    _dir: PathBuf,
-}
-
-/// One generation that is being written: a new one, or small changes to the serving one.
-pub struct GenerationWriter {}
-
-/// One state of one generation, as queries read it. Cheap to clone, never changes.
-#[derive(Clone)]
-pub struct Snapshot {}
-
-impl Generations {
-    /// The generations under `data_dir/<tenant>`; creates nothing until one is begun.
-    #[must_use]
-    pub fn new(tenant_dir: &Path) -> Self {
-        Self { _dir: tenant_dir.to_owned() }
-    }
-
-    /// Removes what a dead build left and generations that nothing names; called once at boot.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn sweep(&self) -> Result<(), IndexError> {
-        todo!()
-    }
-
-    /// Opens the generation that serves, after its checksums held; `None` when there is none yet.
-    ///
-    /// # Errors
-    /// [`IndexError::Damaged`] and [`IndexError::Newer`] name the file; the caller decides whether to rebuild.
-    pub fn open_current(&self) -> Result<Option<GenerationWriter>, IndexError> {
-        todo!()
-    }
-
-    /// Opens generation `number`, checked alike.
-    ///
-    /// # Errors
-    /// As [`Generations::open_current`]; an unknown number is `Damaged` with file `manifest.json`.
-    pub fn open(&self, _number: u64) -> Result<GenerationWriter, IndexError> {
-        todo!()
-    }
-
-    /// Moves a damaged generation aside (`<number>.damaged`), so that a rebuild can take its place.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn quarantine(&self, _number: u64) -> Result<(), IndexError> {
-        todo!()
-    }
-
-    /// Begins a new generation with the next number.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn begin(&self, _spec: &IndexSpec, _reason: &str) -> Result<GenerationWriter, IndexError> {
-        todo!()
-    }
-
-    /// Makes `writer`'s generation the one that serves after the next boot: seals it (vectors, manifest, fsync), then
-    /// renames `current`. The writer stays usable for small changes.
-    ///
-    /// # Errors
-    /// When the disk refuses; then `current` names what it named before.
-    pub fn publish(&self, _writer: &mut GenerationWriter) -> Result<Snapshot, IndexError> {
-        todo!()
-    }
-
-    /// Every whole generation, newest first.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn list(&self) -> Result<Vec<GenerationInfo>, IndexError> {
-        todo!()
-    }
-
-    /// Deletes all but the serving generation and the `keep - 1` newest others. Files that a snapshot still reads stay
-    /// readable until it lets go.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn prune(&self, _keep: usize) -> Result<(), IndexError> {
-        todo!()
-    }
-
-    /// Deletes everything, for a tenant that is removed.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn destroy(&self) -> Result<(), IndexError> {
-        todo!()
-    }
-}
-
-impl GenerationWriter {
-    /// Adds a document, in place of one of the same id.
-    ///
-    /// # Errors
-    /// When the engine fails; nothing is visible before [`GenerationWriter::commit`].
-    pub fn upsert(&mut self, _document: IndexedDocument) -> Result<(), IndexError> {
-        todo!()
-    }
-
-    /// Removes a document; false when it is not there.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    pub fn remove(&mut self, _id: &DocumentId) -> Result<bool, IndexError> {
-        todo!()
-    }
-
-    /// Makes the changes since the last commit durable and readable, in one step, and frees the writer's memory.
-    ///
-    /// # Errors
-    /// When the disk or the engine fails; then the last commit stands and the writer is as after it.
-    pub fn commit(&mut self) -> Result<Snapshot, IndexError> {
-        todo!()
-    }
-
-    /// The last committed state.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        todo!()
-    }
-}
-
-impl Snapshot {
-    /// The generation this is a state of.
-    #[must_use]
-    pub fn info(&self) -> GenerationInfo {
-        todo!()
-    }
-
-    /// Number alone, without counting anything.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        todo!()
-    }
-
-    /// Counts commits within the generation; grows with each.
-    #[must_use]
-    pub fn revision(&self) -> u64 {
-        todo!()
-    }
-
-    /// The document of this id.
-    #[must_use]
-    pub fn document(&self, _id: &DocumentId) -> Option<Arc<DocumentEntry>> {
-        todo!()
-    }
-
-    /// Any document made from the same bytes.
-    #[must_use]
-    pub fn document_with(&self, _hash: &ContentHash) -> Option<Arc<DocumentEntry>> {
-        todo!()
-    }
-
-    /// All documents, by id.
-    pub fn documents(&self) -> impl Iterator<Item = Arc<DocumentEntry>> + '_ {
-        std::iter::empty()
-    }
-
-    /// The whole extracted text of a document.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    pub fn text(&self, _id: &DocumentId) -> Result<Option<Arc<str>>, IndexError> {
-        todo!()
-    }
-
-    /// The document as it was written, vectors and all, to carry into another generation.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    pub fn export(&self, _id: &DocumentId) -> Result<Option<IndexedDocument>, IndexError> {
-        todo!()
-    }
-
-    /// The chunk of `key`.
-    ///
-    /// # Errors
-    /// When the engine fails; `None` when the key is gone.
-    pub fn chunk(&self, _key: u64) -> Result<Option<StoredChunk>, IndexError> {
-        todo!()
-    }
-
-    /// The `depth` best chunks by words (BM25, k1 1.2, b 0.75), best first.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    pub fn search_words(
-        &self,
-        _question: &str,
-        _filter: Option<&Filter>,
-        _depth: usize,
-    ) -> Result<Vec<Ranked>, IndexError> {
-        todo!()
-    }
-
-    /// The `depth` best chunks by cosine to `vector`, best first.
-    ///
-    /// # Errors
-    /// When the engine fails, or `vector` has another dimension.
-    pub fn search_dense(
-        &self,
-        _vector: &[f32],
-        _filter: Option<&Filter>,
-        _depth: usize,
-    ) -> Result<Vec<Ranked>, IndexError> {
-        todo!()
-    }
-
-    /// Language of a question, judged with the index's own languages in mind; BCP 47 primary, `und` when unknown.
-    #[must_use]
-    pub fn language_of(&self, _question: &str) -> &'static str {
-        todo!()
-    }
-}
-
-/// A document's number within its generation, from a chunk's key: chunks of one document share it.
-#[must_use]
-pub fn document_of(key: u64) -> u64 {
-    key >> 20
-}
-
-/// Fuses ranked lists by reciprocal rank (Cormack et al. 2009): each list adds `weight / (60 + rank)`.
-///
-/// Independent of the order of lists; ties go to the smaller key. Best first, at most `depth`.
-#[must_use]
-pub fn fuse(_lists: &[(f32, &[Ranked])], _depth: usize) -> Vec<Ranked> {
-    todo!()
 }

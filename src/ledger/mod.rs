@@ -2,10 +2,29 @@
 //!
 //! One thread owns the writing connection and commits what is waiting in one transaction; a few readers serve the rest.
 //! Facts about documents can be rebuilt from `documents/`. `rusqlite` stops here.
+//!
+//! A write is durable when its call returns, and goes through even when its caller stops waiting. Reads see what was
+//! committed before them and never wait for a write.
+
+mod audit;
+mod documents;
+mod jobs;
+mod lists;
+mod operator;
+mod readers;
+mod schema;
+mod tokens;
+mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::domain::{DocumentId, DocumentState, DocumentStatus, Job, JobId, JobState, TenantId, Timestamp};
+use rusqlite::ErrorCode;
+
+use readers::Readers;
+use writer::Writer;
+
+use crate::domain::{DocumentStatus, TenantId, Timestamp};
 
 /// Why the ledger does not answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -36,13 +55,15 @@ pub struct DocumentRecord {
 }
 
 /// A page of a list: at most `limit` entries after or before an id, in order of id.
+///
+/// `after` alone takes the entries that follow it, `before` alone those that lead up to it, both together those between.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<Id> {
-    /// 1 to 100.
+    /// 1 to 100; other values are moved to the nearer end.
     pub limit: usize,
-    /// Only entries behind this one.
+    /// Only entries behind this one, in the order asked for.
     pub after: Option<Id>,
-    /// Only entries ahead of this one.
+    /// Only entries ahead of this one, in the order asked for.
     pub before: Option<Id>,
     /// Largest first.
     pub descending: bool,
@@ -123,170 +144,71 @@ pub struct SessionRecord {
     pub seen_at: Timestamp,
 }
 
-/// The ledger; cheap to clone.
+/// The ledger; cheap to clone. Dropping the last clone waits until everything is committed.
 #[derive(Clone)]
-pub struct Ledger {}
+pub struct Ledger {
+    // Closed before the writer, which then folds the log into the database.
+    readers: Arc<Readers>,
+    writer: Arc<Writer>,
+}
 
 type Result<T> = std::result::Result<T, LedgerError>;
+
+/// Rows that one transaction writes for one caller, so that a tenant with very many holds up nobody for long.
+const ROWS_AT_ONCE: usize = 1000;
 
 impl Ledger {
     /// Opens or makes the database at `path`, bringing its schema up to date. Blocking.
     ///
     /// # Errors
-    /// When the disk refuses, the file is damaged, or a newer Carrel wrote it.
-    pub fn open(_path: &Path) -> Result<Self> {
-        todo!()
+    /// When the disk refuses, the file is damaged or not Carrel's, or a newer Carrel wrote it; it is then unchanged.
+    pub fn open(path: &Path) -> Result<Self> {
+        let connection = schema::open(path)?;
+        Ok(Self { readers: Arc::new(Readers::new(path)), writer: Arc::new(Writer::start(connection)?) })
     }
-
-    // Documents -------------------------------------------------------------------------------------------------------
-
-    /// Writes records, in one transaction.
-    pub async fn save_documents(&self, _tenant: &TenantId, _records: Vec<DocumentRecord>) -> Result<()> {
-        todo!()
-    }
-
-    /// Forgets documents, in one transaction.
-    pub async fn forget_documents(&self, _tenant: &TenantId, _ids: Vec<DocumentId>) -> Result<()> {
-        todo!()
-    }
-
-    /// One document.
-    pub async fn document(&self, _tenant: &TenantId, _id: &DocumentId) -> Result<Option<DocumentRecord>> {
-        todo!()
-    }
-
-    /// A page of documents, of one state or all, by id.
-    pub async fn documents(
-        &self,
-        _tenant: &TenantId,
-        _page: Page<DocumentId>,
-        _state: Option<DocumentState>,
-    ) -> Result<Listed<DocumentStatus>> {
-        todo!()
-    }
-
-    /// Every record of a tenant, for a scan.
-    pub async fn all_documents(&self, _tenant: &TenantId) -> Result<Vec<DocumentRecord>> {
-        todo!()
-    }
-
-    /// Sums.
-    pub async fn document_totals(&self, _tenant: &TenantId) -> Result<DocumentTotals> {
-        todo!()
-    }
-
-    // Jobs ------------------------------------------------------------------------------------------------------------
-
-    /// Writes a job, new or changed.
-    pub async fn save_job(&self, _tenant: &TenantId, _job: Job) -> Result<()> {
-        todo!()
-    }
-
-    /// One job.
-    pub async fn job(&self, _tenant: &TenantId, _id: JobId) -> Result<Option<Job>> {
-        todo!()
-    }
-
-    /// A page of jobs, of one state or all; ids order by time.
-    pub async fn jobs(&self, _tenant: &TenantId, _page: Page<JobId>, _state: Option<JobState>) -> Result<Listed<Job>> {
-        todo!()
-    }
-
-    /// Jobs that a dead process left queued or running, oldest first.
-    pub async fn unfinished_jobs(&self, _tenant: &TenantId) -> Result<Vec<Job>> {
-        todo!()
-    }
-
-    /// The newest jobs of all tenants, for the operator's overview.
-    pub async fn recent_jobs(&self, _limit: usize) -> Result<Vec<(TenantId, Job)>> {
-        todo!()
-    }
-
-    /// Jobs by state, all tenants.
-    pub async fn job_counts(&self) -> Result<Vec<(JobState, u64)>> {
-        todo!()
-    }
-
-    // Tokens ----------------------------------------------------------------------------------------------------------
-
-    /// Notes a minted token.
-    pub async fn record_token(&self, _token: TokenRecord) -> Result<()> {
-        todo!()
-    }
-
-    /// Tokens, newest first; of one tenant, or all.
-    pub async fn tokens(&self, _tenant: Option<&TenantId>) -> Result<Vec<TokenRecord>> {
-        todo!()
-    }
-
-    /// Revokes a token; false when it is unknown. Revoking twice is fine.
-    pub async fn revoke_token(&self, _jti: &str) -> Result<bool> {
-        todo!()
-    }
-
-    /// `jti`s of revoked tokens that have not expired. Blocking.
-    pub fn revoked_tokens(&self) -> Result<Vec<String>> {
-        todo!()
-    }
-
-    // Audit -----------------------------------------------------------------------------------------------------------
-
-    /// Appends an entry; `number` and `at` are set here.
-    pub async fn audit(&self, _entry: AuditEntry) -> Result<()> {
-        todo!()
-    }
-
-    /// The newest entries, newest first.
-    pub async fn audit_log(&self, _limit: usize) -> Result<Vec<AuditEntry>> {
-        todo!()
-    }
-
-    // The operator ----------------------------------------------------------------------------------------------------
-
-    /// The operator's password hash (PHC text), once one is set.
-    pub async fn password_hash(&self) -> Result<Option<String>> {
-        todo!()
-    }
-
-    /// Sets the password hash and ends every session.
-    pub async fn set_password_hash(&self, _phc: String) -> Result<()> {
-        todo!()
-    }
-
-    /// Keeps the hash of a one-time sign-in link until `expires_at`; earlier links end.
-    pub async fn save_link(&self, _secret_hash: String, _expires_at: Timestamp) -> Result<()> {
-        todo!()
-    }
-
-    /// Uses a link up; true when it was there and had not expired.
-    pub async fn take_link(&self, _secret_hash: &str) -> Result<bool> {
-        todo!()
-    }
-
-    /// Opens a session.
-    pub async fn save_session(&self, _session: SessionRecord) -> Result<()> {
-        todo!()
-    }
-
-    /// A session by its secret's hash.
-    pub async fn session(&self, _secret_hash: &str) -> Result<Option<SessionRecord>> {
-        todo!()
-    }
-
-    /// Notes that a session was used.
-    pub async fn touch_session(&self, _secret_hash: &str, _at: Timestamp) -> Result<()> {
-        todo!()
-    }
-
-    /// Ends a session.
-    pub async fn end_session(&self, _secret_hash: &str) -> Result<()> {
-        todo!()
-    }
-
-    // Tenants ---------------------------------------------------------------------------------------------------------
 
     /// Forgets a tenant's documents, jobs and tokens (which stay revoked); its audit entries remain.
-    pub async fn forget_tenant(&self, _tenant: &TenantId) -> Result<()> {
-        todo!()
+    pub async fn forget_tenant(&self, tenant: &TenantId) -> Result<()> {
+        self.revoke_tenant(tenant).await?;
+        for table in ["tokens", "documents", "jobs"] {
+            self.forget_rows(table, tenant).await?;
+        }
+        Ok(())
+    }
+
+    /// From here on every write fails, as on a disk that is full or was pulled.
+    #[cfg(test)]
+    pub(crate) async fn refuse_writes(&self) {
+        let refuse = |db: &rusqlite::Connection| db.pragma_update(None, "query_only", true);
+        self.writer.write(refuse).await.expect("a setting is no write");
+    }
+
+    async fn forget_rows(&self, table: &str, tenant: &TenantId) -> Result<()> {
+        let some = format!("SELECT rowid FROM {table} WHERE tenant = ?1 LIMIT {ROWS_AT_ONCE}");
+        let sql = format!("DELETE FROM {table} WHERE rowid IN ({some})");
+        loop {
+            let (sql, tenant) = (sql.clone(), tenant.to_string());
+            if self.writer.write(move |db| db.execute(&sql, [&tenant])).await? == 0 {
+                return Ok(());
+            }
+        }
     }
 }
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::NoSpace,
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<serde_json::Error> for LedgerError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

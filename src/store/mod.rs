@@ -2,13 +2,29 @@
 //!
 //! The folder is the truth: files dropped into it by hand count as much as uploads, which stand under `uploads/` with
 //! server-made names and a `.json` sidecar. Called by `actors/` and `engine/`; knows nothing of indexes.
+//!
+//! Where both claim one id (a file was dropped after the upload), the file in the folder is the document.
 
+mod disk;
+mod folder;
+mod tenant;
+mod uploads;
+mod writer;
+
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
+use disk::{Disk, Folder, RealDisk};
+use tenant::Turn;
 
 use crate::domain::{Attributes, ContentHash, DocumentId, TenantId, Timestamp};
+
+pub use tenant::TenantDocuments;
+pub use writer::UploadWriter;
 
 /// Why bytes are not stored or read.
 #[derive(Debug, thiserror::Error)]
@@ -81,113 +97,121 @@ impl Origin {
     }
 }
 
-/// All tenants' documents.
+/// All tenants' documents; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DocumentStore {
-    _root: Arc<Path>,
+    root: Arc<Path>,
+    disk: Arc<dyn Disk>,
+    turns: Arc<Mutex<HashMap<TenantId, Arc<Turn>>>>,
 }
-
-/// One tenant's documents; the only way to reach them.
-#[derive(Debug, Clone)]
-pub struct TenantDocuments {}
-
-/// An upload on its way to disk; dropped unfinished, it leaves nothing.
-pub struct UploadWriter {}
 
 impl DocumentStore {
     /// The documents under `root`.
     #[must_use]
     pub fn new(root: &Path) -> Self {
-        Self { _root: root.into() }
+        Self::with_disk(root, Arc::new(RealDisk))
     }
 
-    /// One tenant's documents; creates its folder when it is not there.
+    fn with_disk(root: &Path, disk: Arc<dyn Disk>) -> Self {
+        Self { root: root.into(), disk, turns: Arc::default() }
+    }
+
+    /// One tenant's documents; creates its folder when it is not there. Blocking.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn tenant(&self, _id: &TenantId) -> Result<TenantDocuments, StoreError> {
-        todo!()
+    /// When the disk refuses, or a symbolic link stands in the folder's place.
+    pub fn tenant(&self, id: &TenantId) -> Result<TenantDocuments, StoreError> {
+        let path = self.root.join(id.as_str());
+        self.make(id, &path).map_err(StoreError::at("make a folder for"))?;
+        Ok(TenantDocuments::new(path, Arc::clone(&self.disk), self.turn(id)))
     }
 
-    /// Deletes a tenant's folder with all in it.
+    fn make(&self, id: &TenantId, path: &Path) -> io::Result<()> {
+        if Folder::open(path)?.is_some() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&self.root)?;
+        let root = opened(&self.root)?;
+        // Whatever a removal that was cut short left is no part of the new tenant.
+        self.clear(id)?;
+        self.disk.make_folder(&root, id.as_str())?;
+        self.disk.sync_folder(&root)?;
+        opened(path).map(drop)
+    }
+
+    /// Deletes a tenant's folder with all in it; fine when there is none. Blocking.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn destroy(&self, _id: &TenantId) -> Result<(), StoreError> {
-        todo!()
+    /// When the disk refuses; calling again goes on where it stopped.
+    pub fn destroy(&self, id: &TenantId) -> Result<(), StoreError> {
+        let turn = self.turn(id);
+        let _turn = turn.take();
+        self.discard(id).map_err(StoreError::at("remove the folder of"))
     }
-}
 
-impl TenantDocuments {
-    /// Removes what unfinished uploads left; called once at boot.
+    /// Finishes removals of tenants that a crash cut short; called once at boot. Blocking.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn sweep(&self) -> Result<(), StoreError> {
-        todo!()
+        self.finish_removals().map_err(StoreError::at("finish removing the folder of"))
     }
 
-    /// Every document, by id; hidden files, symbolic links and names that are no UTF-8 are left out. Blocking.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn list(&self) -> Result<Vec<StoredDocument>, StoreError> {
-        todo!()
+    fn finish_removals(&self) -> io::Result<()> {
+        let Some(root) = Folder::open(&self.root)? else { return Ok(()) };
+        let removed = root.names()?.into_iter().filter_map(|name| TenantId::parse(name.strip_prefix(REMOVED)?).ok());
+        removed.into_iter().try_for_each(|id| self.clear(&id))
     }
 
-    /// One document; `None` when it is not there. Blocking.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn find(&self, _id: &DocumentId) -> Result<Option<StoredDocument>, StoreError> {
-        todo!()
+    /// Renames the folder out of the way first: from that step on, nothing of it can be seen again.
+    fn discard(&self, id: &TenantId) -> io::Result<()> {
+        self.clear(id)?;
+        let Some(root) = Folder::open(&self.root)? else { return Ok(()) };
+        if root.look(id.as_str())?.is_none() {
+            return Ok(());
+        }
+        self.disk.rename(&root, id.as_str(), &removed_name(id))?;
+        self.disk.sync_folder(&root)?;
+        self.clear(id)
     }
 
-    /// A document's bytes and their hash; `None` when it is not there. Blocking.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn read(&self, _id: &DocumentId) -> Result<Option<(StoredDocument, Bytes)>, StoreError> {
-        todo!()
+    fn clear(&self, id: &TenantId) -> io::Result<()> {
+        match std::fs::remove_dir_all(self.root.join(removed_name(id))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
-    /// Begins an upload of at most `limit` bytes.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub async fn begin(&self, _limit: u64) -> Result<UploadWriter, StoreError> {
-        todo!()
-    }
-
-    /// Removes a document durably; false when it is not there. Blocking.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn remove(&self, _id: &DocumentId) -> Result<bool, StoreError> {
-        todo!()
+    fn turn(&self, id: &TenantId) -> Arc<Turn> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(id.clone()).or_default())
     }
 }
 
-impl UploadWriter {
-    /// Writes a piece.
-    ///
-    /// # Errors
-    /// [`StoreError::TooLarge`] past the limit, [`StoreError::NoSpace`] on a full disk.
-    pub async fn write(&mut self, _piece: &[u8]) -> Result<(), StoreError> {
-        todo!()
-    }
+/// Begins the name a tenant's folder gets on its way out; no tenant id begins with a dot.
+const REMOVED: &str = ".removed-";
 
-    /// Makes the document durable under `id` in place of an earlier upload of the same id: bytes and sidecar fsynced,
-    /// renamed, folder fsynced.
-    ///
-    /// # Errors
-    /// [`StoreError::Empty`], [`StoreError::InFolder`], or the disk's refusal; then nothing has changed.
-    pub async fn finish(
-        self,
-        _id: &DocumentId,
-        _name: &str,
-        _attributes: Attributes,
-    ) -> Result<StoredDocument, StoreError> {
-        todo!()
+fn removed_name(id: &TenantId) -> String {
+    format!("{REMOVED}{id}")
+}
+
+fn opened(path: &Path) -> io::Result<Folder> {
+    Folder::open(path)?.ok_or_else(|| io::Error::new(io::ErrorKind::NotADirectory, "there is no folder of that name"))
+}
+
+fn modified_ns(facts: &Metadata) -> i128 {
+    i128::from(facts.mtime()) * 1_000_000_000 + i128::from(facts.mtime_nsec())
+}
+
+impl StoreError {
+    /// Names what was tried when an error came up; a full disk is told apart.
+    fn at(action: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            _ => Self::Io { action, source },
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,14 @@ pub enum QueryStage {
     Generate,
 }
 
+impl QueryStage {
+    /// Its name in metrics, headers and replies.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        STAGES[self as usize].1
+    }
+}
+
 /// How a question ended, for the count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueryOutcome {

@@ -1,1 +1,8 @@
-fn main() {}
+//! The wiring, end to end: a whole Carrel on a free port over a private folder, spoken to by HTTP.
+
+mod answers;
+mod documents;
+mod harness;
+mod lifecycle;
+mod supervision;
+mod tenancy;

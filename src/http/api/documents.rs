@@ -19,6 +19,9 @@ use crate::access::Caller;
 use crate::actors::Desk;
 use crate::domain::{DocumentId, DocumentState};
 
+/// The longest text of one reply, bytes; a reader of more asks again from `end`.
+const MAX_TEXT: usize = 4 << 20;
+
 /// An upload that is durable.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UploadReply {
@@ -51,7 +54,7 @@ pub struct UploadForm {
 }
 
 /// Keeps a document and queues it for the index; durable when the reply comes.
-#[utoipa::path(post, path = "/api/v1/documents", tag = "documents",
+#[utoipa::path(post, path = "/api/v1/documents", tag = "documents", operation_id = "upload_document",
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses((status = 202, body = UploadReply, headers(("Location" = String, description = "Where to look after it")))))]
 pub async fn upload(
@@ -99,7 +102,7 @@ pub struct DocumentsParams {
 }
 
 /// Lists documents.
-#[utoipa::path(get, path = "/api/v1/documents", tag = "documents", params(DocumentsParams),
+#[utoipa::path(get, path = "/api/v1/documents", tag = "documents", operation_id = "list_documents", params(DocumentsParams),
     responses((status = 200, body = List<DocumentView>)))]
 pub async fn list(desk: Desk, Params(asked): Params<DocumentsParams>) -> Result<Json<List<DocumentView>>, ApiError> {
     let order = asked.order.unwrap_or(Order::Asc);
@@ -109,7 +112,7 @@ pub async fn list(desk: Desk, Params(asked): Params<DocumentsParams>) -> Result<
 }
 
 /// Shows a document.
-#[utoipa::path(get, path = "/api/v1/documents/{id}", tag = "documents",
+#[utoipa::path(get, path = "/api/v1/documents/{id}", tag = "documents", operation_id = "get_document",
     params(("id" = String, Path, description = "The document, percent-encoded")),
     responses((status = 200, body = DocumentView)))]
 pub async fn show(desk: Desk, Id(id): Id<DocumentId>) -> Result<Json<DocumentView>, ApiError> {
@@ -125,7 +128,7 @@ pub struct TextParams {
     #[serde(default)]
     #[param(default = 0)]
     start: usize,
-    /// One past the last byte; the text's end when unset.
+    /// One past the last byte; the text's end when unset. At most 4 MiB come at once.
     end: Option<usize>,
 }
 
@@ -136,14 +139,14 @@ pub struct TextReply {
     document_id: String,
     /// First byte; moved inward when it fell within a character.
     start: usize,
-    /// One past the last byte, likewise.
+    /// One past the last byte, likewise; less than was asked for when the text ends or 4 MiB are reached.
     end: usize,
     /// The text, `end - start` bytes of UTF-8.
     text: String,
 }
 
 /// Reads the extracted text of a document, in which every citation's bytes count.
-#[utoipa::path(get, path = "/api/v1/documents/{id}/text", tag = "documents",
+#[utoipa::path(get, path = "/api/v1/documents/{id}/text", tag = "documents", operation_id = "read_document_text",
     params(("id" = String, Path, description = "The document, percent-encoded"), TextParams),
     responses((status = 200, body = TextReply)))]
 pub async fn text(
@@ -154,12 +157,13 @@ pub async fn text(
     if end.is_some_and(|end| end < start) {
         return Err(ApiError::new(Code::InvalidParameter, "`end` lies before `start`"));
     }
-    let (start, end, text) = desk.text(&id, start, end).await?;
+    let most = start.saturating_add(MAX_TEXT);
+    let (start, end, text) = desk.text(&id, start, Some(end.unwrap_or(most).min(most))).await?;
     Ok(Json(TextReply { document_id: id.into(), start, end, text }))
 }
 
 /// Deletes a document; no answer is made from it once the reply comes.
-#[utoipa::path(delete, path = "/api/v1/documents/{id}", tag = "documents",
+#[utoipa::path(delete, path = "/api/v1/documents/{id}", tag = "documents", operation_id = "delete_document",
     params(("id" = String, Path, description = "The document, percent-encoded")),
     responses((status = 200, body = RemovedView)))]
 pub async fn delete(
@@ -169,7 +173,7 @@ pub async fn delete(
     request_id: RequestId,
     Id(id): Id<DocumentId>,
 ) -> Result<Json<RemovedView>, ApiError> {
-    let removed = desk.delete(&id, caller.subject()).await?;
+    let removed = desk.delete(&id).await?;
     let deed = Deed { actor: caller.subject(), action: "document.delete", tenant: Some(desk.tenant()) };
     deed.record(&state, id.as_str(), &request_id).await;
     Ok(Json(removed.into()))

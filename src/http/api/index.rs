@@ -74,7 +74,7 @@ pub struct JobsParams {
 }
 
 /// Lists jobs.
-#[utoipa::path(get, path = "/api/v1/jobs", tag = "index", params(JobsParams),
+#[utoipa::path(get, path = "/api/v1/jobs", tag = "index", operation_id = "list_jobs", params(JobsParams),
     responses((status = 200, body = List<JobView>)))]
 pub async fn jobs(desk: Desk, Params(asked): Params<JobsParams>) -> Result<Json<List<JobView>>, ApiError> {
     let order = asked.order.unwrap_or(Order::Desc);
@@ -84,14 +84,14 @@ pub async fn jobs(desk: Desk, Params(asked): Params<JobsParams>) -> Result<Json<
 }
 
 /// Shows a job.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "index", params(("id" = String, Path, description = "The job")),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "index", operation_id = "get_job", params(("id" = String, Path, description = "The job")),
     responses((status = 200, body = JobView)))]
 pub async fn job(desk: Desk, Id(id): Id<JobId>) -> Result<Json<JobView>, ApiError> {
     Ok(Json(desk.job(id).await?.into()))
 }
 
 /// Lists the generations on disk, newest first.
-#[utoipa::path(get, path = "/api/v1/generations", tag = "index",
+#[utoipa::path(get, path = "/api/v1/generations", tag = "index", operation_id = "list_generations",
     responses((status = 200, body = List<GenerationView>)))]
 pub async fn generations(desk: Desk) -> Result<Json<List<GenerationView>>, ApiError> {
     let (generations, serving) = desk.generations().await?;

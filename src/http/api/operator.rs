@@ -24,13 +24,13 @@ use crate::actors::DeskError;
 use crate::domain::{JobId, TenantId};
 
 /// Lists tenants and how they fare.
-#[utoipa::path(get, path = "/api/v1/tenants", tag = "operator", responses((status = 200, body = List<TenantView>)))]
+#[utoipa::path(get, path = "/api/v1/tenants", tag = "operator", operation_id = "list_tenants", responses((status = 200, body = List<TenantView>)))]
 pub async fn tenants(State(state): State<HttpState>, operator: Operator) -> Json<List<TenantView>> {
     List::whole(state.tenants.statuses(&operator), Into::into, |tenant: &TenantView| tenant.id.clone())
 }
 
 /// Shows a tenant.
-#[utoipa::path(get, path = "/api/v1/tenants/{id}", tag = "operator",
+#[utoipa::path(get, path = "/api/v1/tenants/{id}", tag = "operator", operation_id = "get_tenant",
     params(("id" = String, Path, description = "The tenant")), responses((status = 200, body = TenantView)))]
 pub async fn tenant(
     State(state): State<HttpState>,
@@ -60,7 +60,7 @@ pub struct TenantBody {
 }
 
 /// Adds a tenant and starts it.
-#[utoipa::path(post, path = "/api/v1/tenants", tag = "operator", request_body = TenantBody,
+#[utoipa::path(post, path = "/api/v1/tenants", tag = "operator", operation_id = "add_tenant", request_body = TenantBody,
     responses((status = 201, body = TenantView, headers(("Location" = String, description = "The tenant")))))]
 pub async fn add(
     State(state): State<HttpState>,
@@ -78,7 +78,7 @@ pub async fn add(
 }
 
 /// Removes a tenant with its documents, index, jobs and tokens.
-#[utoipa::path(delete, path = "/api/v1/tenants/{id}", tag = "operator",
+#[utoipa::path(delete, path = "/api/v1/tenants/{id}", tag = "operator", operation_id = "remove_tenant",
     params(("id" = String, Path, description = "The tenant")), responses((status = 204)))]
 pub async fn remove(
     State(state): State<HttpState>,
@@ -96,7 +96,7 @@ pub async fn remove(
 }
 
 /// Builds a tenant's index anew, beside the one that serves.
-#[utoipa::path(post, path = "/api/v1/tenants/{id}/reindex", tag = "operator",
+#[utoipa::path(post, path = "/api/v1/tenants/{id}/reindex", tag = "operator", operation_id = "reindex_tenant",
     params(("id" = String, Path, description = "The tenant")),
     responses((status = 202, body = index::ReindexReply, headers(("Location" = String, description = "The job")))))]
 pub async fn reindex(
@@ -112,7 +112,7 @@ pub async fn reindex(
 }
 
 /// Shows a job of a tenant.
-#[utoipa::path(get, path = "/api/v1/tenants/{id}/jobs/{job}", tag = "operator",
+#[utoipa::path(get, path = "/api/v1/tenants/{id}/jobs/{job}", tag = "operator", operation_id = "get_tenant_job",
     params(("id" = String, Path, description = "The tenant"), ("job" = String, Path, description = "The job")),
     responses((status = 200, body = JobView)))]
 pub async fn job(
@@ -131,7 +131,7 @@ pub struct ReloadReply {
 }
 
 /// Reads the tenants' files again: adds, removes and changes what differs.
-#[utoipa::path(post, path = "/api/v1/tenants/reload", tag = "operator", responses((status = 200, body = ReloadReply)))]
+#[utoipa::path(post, path = "/api/v1/tenants/reload", tag = "operator", operation_id = "reload_tenants", responses((status = 200, body = ReloadReply)))]
 pub async fn reload(
     State(state): State<HttpState>,
     operator: Operator,
@@ -167,7 +167,7 @@ pub struct TenantCounts {
 }
 
 /// Shows how the whole server fares.
-#[utoipa::path(get, path = "/api/v1/status", tag = "operator", responses((status = 200, body = StatusReply)))]
+#[utoipa::path(get, path = "/api/v1/status", tag = "operator", operation_id = "get_status", responses((status = 200, body = StatusReply)))]
 pub async fn status(State(state): State<HttpState>, _: Operator) -> Result<Json<StatusReply>, ApiError> {
     let (answering, total) = state.tenants.ready();
     let jobs = state.ledger.job_counts().await?;
@@ -190,7 +190,7 @@ pub struct AuditParams {
 }
 
 /// Shows what was done last, newest first.
-#[utoipa::path(get, path = "/api/v1/audit", tag = "operator", params(AuditParams),
+#[utoipa::path(get, path = "/api/v1/audit", tag = "operator", operation_id = "list_audit", params(AuditParams),
     responses((status = 200, body = List<AuditView>)))]
 pub async fn audit(
     State(state): State<HttpState>,

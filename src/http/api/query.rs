@@ -186,7 +186,7 @@ pub struct SeedReply {
 }
 
 /// Answers a question; the seed pattern's shape.
-#[utoipa::path(post, path = "/query", tag = "seed", request_body = SeedBody,
+#[utoipa::path(post, path = "/query", tag = "seed", operation_id = "seed_query", request_body = SeedBody,
     responses((status = 200, body = SeedReply)))]
 pub async fn seed(desk: Desk, Body(body): Body<SeedBody>) -> Result<Json<SeedReply>, ApiError> {
     let answer = desk.ask(Ask { query: body.query, ..Ask::default() }).await?;

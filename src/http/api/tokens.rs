@@ -91,7 +91,7 @@ pub struct TokenReply {
 }
 
 /// Mints a token.
-#[utoipa::path(post, path = "/api/v1/tokens", tag = "operator", request_body = TokenBody,
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "operator", operation_id = "mint_token", request_body = TokenBody,
     responses((status = 201, body = TokenReply)))]
 pub async fn mint(
     State(state): State<HttpState>,
@@ -121,7 +121,7 @@ pub struct TokensParams {
 }
 
 /// Lists minted tokens, newest first, without their texts.
-#[utoipa::path(get, path = "/api/v1/tokens", tag = "operator", params(TokensParams),
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "operator", operation_id = "list_tokens", params(TokensParams),
     responses((status = 200, body = List<TokenView>)))]
 pub async fn list(
     State(state): State<HttpState>,
@@ -133,7 +133,7 @@ pub async fn list(
 }
 
 /// Revokes a token at once.
-#[utoipa::path(delete, path = "/api/v1/tokens/{jti}", tag = "operator",
+#[utoipa::path(delete, path = "/api/v1/tokens/{jti}", tag = "operator", operation_id = "revoke_token",
     params(("jti" = String, Path, description = "The token's id")), responses((status = 204)))]
 pub async fn revoke(
     State(state): State<HttpState>,

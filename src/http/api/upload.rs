@@ -7,7 +7,7 @@ use super::super::codes::Code;
 use super::super::extract::{BODY_PATIENCE, is_past_limit, refuse_oversize};
 use super::super::problem::ApiError;
 use super::attributes;
-use crate::actors::{Desk, Upload};
+use crate::actors::{Desk, DeskError, Upload};
 use crate::domain::{Attributes, DocumentId};
 use crate::store::UploadWriter;
 
@@ -28,7 +28,7 @@ pub async fn receive(desk: &Desk, request: Request, limit: u64, by: &str) -> Res
         ApiError::new(Code::UnsupportedMediaType, "send the file as `Content-Type: multipart/form-data; boundary=…`")
     })?;
     let mut form = Form { limit, file: None, id: None, attributes: None };
-    form.read(multipart, desk).await?;
+    form.read(multipart, || desk.begin_upload()).await?;
     let (writer, file_name) = form.file.ok_or_else(|| wrong("it has no field `file`"))?;
     let id = form.id.map_or_else(|| default_id(&file_name), Ok)?;
     let name = shown(&file_name).unwrap_or_else(|| id.to_string());
@@ -43,14 +43,17 @@ struct Form {
 }
 
 impl Form {
-    async fn read(&mut self, mut multipart: Multipart, desk: &Desk) -> Result<(), ApiError> {
+    async fn read<B>(&mut self, mut multipart: Multipart, begin: impl Fn() -> B) -> Result<(), ApiError>
+    where
+        B: Future<Output = Result<UploadWriter, DeskError>>,
+    {
         while let Some(field) = patiently(multipart.next_field(), self.limit).await? {
             let name = field.name().unwrap_or_default().to_owned();
             match name.as_str() {
-                "file" if self.file.is_none() => self.file = Some(self.store(field, desk).await?),
+                "file" if self.file.is_none() => self.file = Some(self.store(field, begin().await?).await?),
                 "id" if self.id.is_none() => {
                     let text = self.small(field, DocumentId::MAX_BYTES).await?;
-                    self.id = Some(document_id(&String::from_utf8_lossy(&text))?);
+                    self.id = Some(document_id(&text)?);
                 }
                 "attributes" if self.attributes.is_none() => {
                     let json = self.small(field, attributes::MAX_BYTES).await?;
@@ -64,9 +67,8 @@ impl Form {
     }
 
     /// Writes the file's bytes to disk as they come.
-    async fn store(&self, mut field: Field<'_>, desk: &Desk) -> Result<(UploadWriter, String), ApiError> {
+    async fn store(&self, mut field: Field<'_>, mut writer: UploadWriter) -> Result<(UploadWriter, String), ApiError> {
         let file_name = field.file_name().unwrap_or_default().to_owned();
-        let mut writer = desk.begin_upload().await?;
         let mut written = 0;
         while let Some(piece) = patiently(field.chunk(), self.limit).await? {
             written += piece.len() as u64;
@@ -109,7 +111,8 @@ fn wrong(why: &str) -> ApiError {
     ApiError::new(Code::InvalidUpload, format!("the form cannot be used: {why}"))
 }
 
-fn document_id(text: &str) -> Result<DocumentId, ApiError> {
+fn document_id(text: &[u8]) -> Result<DocumentId, ApiError> {
+    let text = std::str::from_utf8(text).map_err(|_| wrong("`id` is no UTF-8"))?;
     DocumentId::parse(text).map_err(|error| wrong(&format!("`id`: {error}")))
 }
 
@@ -127,7 +130,78 @@ fn shown(file_name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+
     use super::*;
+
+    /// A part of a form; a name beginning with `!` is a file of that name.
+    fn part(name: &str, content: &str) -> String {
+        let file = name.strip_prefix('!').map_or(String::new(), |file| format!("; filename=\"{file}\""));
+        let name = if file.is_empty() { name } else { "file" };
+        format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"{file}\r\n\r\n{content}\r\n")
+    }
+
+    fn request(body: impl Into<Body>) -> Request {
+        Request::post("/").header(CONTENT_TYPE, "multipart/form-data; boundary=b").body(body.into()).unwrap()
+    }
+
+    /// Reads a form whose file nobody takes.
+    async fn read(body: String) -> Result<Form, Code> {
+        let multipart = Multipart::from_request(request(body), &()).await.unwrap();
+        let mut form = Form { limit: 1000, file: None, id: None, attributes: None };
+        let read = form.read(multipart, || std::future::ready(Err(DeskError::Busy))).await;
+        read.map(|()| form).map_err(|error| error.code())
+    }
+
+    #[tokio::test]
+    async fn a_forms_fields_come_in_any_order() {
+        let form = read(part("attributes", r#"{"a": 1}"#) + &part("id", "guide/x.md") + "--b--\r\n").await.unwrap();
+        assert_eq!(form.id.unwrap().as_str(), "guide/x.md");
+        assert_eq!(form.attributes.unwrap()["a"], 1);
+        assert!(form.file.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_form_that_is_wrong_is_refused() {
+        let end = "--b--\r\n";
+        for (body, code) in [
+            (part("id", "a") + &part("id", "b") + end, Code::InvalidUpload),
+            (part("tenant", "acme") + end, Code::InvalidUpload),
+            (part("id", "../etc") + end, Code::InvalidUpload),
+            (part("id", &"x".repeat(5000)) + end, Code::InvalidUpload),
+            (part("attributes", "[]") + end, Code::InvalidAttributes),
+            (part("attributes", &"x".repeat(20_000)) + end, Code::InvalidUpload),
+            (part("id", "a"), Code::InvalidUpload),
+            ("rubbish".into(), Code::InvalidUpload),
+            (part("!a.md", "text") + end, Code::TooManyAtOnce),
+        ] {
+            assert_eq!(read(body.clone()).await.err(), Some(code), "{body:.100}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_past_the_routes_limit_is_refused_while_it_comes() {
+        use axum::extract::DefaultBodyLimit;
+        use axum::routing::post;
+        use tower::ServiceExt;
+        let take = async |request: Request| {
+            let multipart = Multipart::from_request(request, &()).await.unwrap();
+            let mut form = Form { limit: 1000, file: None, id: None, attributes: None };
+            form.read(multipart, || std::future::ready(Err(DeskError::Busy))).await
+        };
+        let app = axum::Router::new().route("/", post(take).layer(DefaultBodyLimit::max(2000)));
+        let preamble = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>("preamble without end "));
+        let response = app.oneshot(request(Body::from_stream(preamble))).await.unwrap();
+        assert_eq!(response.status(), 413);
+    }
+
+    #[test]
+    fn a_form_that_announces_too_much_is_refused_unread() {
+        let mut announced = request(Body::empty());
+        announced.headers_mut().insert(CONTENT_LENGTH, (1000 + FORM_OVERHEAD + 1).into());
+        assert!(refuse_oversize(announced.headers(), 1000 + FORM_OVERHEAD).is_err());
+    }
 
     #[test]
     fn a_file_name_never_becomes_a_path() {

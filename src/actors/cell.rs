@@ -1,0 +1,132 @@
+//! What outlives an actor: a tenant's snapshot, settings, limits, and its open writer.
+//!
+//! Queries read the snapshot here without a lock and never through a mailbox, so a rebuild, a restart or a dead actor
+//! never delays one.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use ractor::ActorRef;
+use tokio::sync::{RwLock, watch};
+
+use super::directory::{Health, TenantStatus};
+use super::index::IndexMsg;
+use super::limits::Doors;
+use crate::config::TenantSettings;
+use crate::domain::{TenantId, Timestamp};
+use crate::index::{GenerationWriter, Generations, Snapshot};
+use crate::store::TenantDocuments;
+use crate::telemetry::TenantMetrics;
+
+/// Errors remembered a tenant, for the operator's page.
+const ERRORS_KEPT: usize = 10;
+
+/// One living tenant.
+pub(super) struct Cell {
+    pub id: TenantId,
+    pub settings: ArcSwap<TenantSettings>,
+    pub doors: Doors,
+    pub documents: TenantDocuments,
+    pub generations: Generations,
+    pub metrics: TenantMetrics,
+    /// The serving generation, open for small changes. Whoever holds the lock is the tenant's only writer; it is kept
+    /// over an actor's death, since its work on a blocking thread may outlive it.
+    pub writer: Arc<tokio::sync::Mutex<Option<GenerationWriter>>>,
+    /// False once the tenant is removed; uploads hold it for reading, so that none lands after the removal.
+    pub open: RwLock<bool>,
+    pub actor: ArcSwapOption<ActorRef<IndexMsg>>,
+    snapshot: ArcSwapOption<Snapshot>,
+    health: watch::Sender<Health>,
+    restarts: AtomicU64,
+    errors: Mutex<VecDeque<(Timestamp, String)>>,
+}
+
+impl Cell {
+    pub(super) fn new(
+        id: TenantId,
+        settings: TenantSettings,
+        documents: TenantDocuments,
+        generations: Generations,
+        metrics: TenantMetrics,
+    ) -> Self {
+        Self {
+            id,
+            doors: Doors::new(&settings.limits),
+            settings: ArcSwap::from_pointee(settings),
+            documents,
+            generations,
+            metrics,
+            writer: Arc::default(),
+            open: RwLock::new(true),
+            actor: ArcSwapOption::empty(),
+            snapshot: ArcSwapOption::empty(),
+            health: watch::Sender::new(Health::Building { since: Timestamp::now() }),
+            restarts: AtomicU64::new(0),
+            errors: Mutex::default(),
+        }
+    }
+
+    /// The state that queries read now.
+    pub(super) fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.snapshot.load_full()
+    }
+
+    /// Makes `next` what queries read from now on.
+    pub(super) fn publish(&self, next: Snapshot) {
+        let info = next.info();
+        self.metrics.index(info.documents, info.chunks, info.bytes, info.number);
+        self.metrics.ready(true);
+        self.snapshot.store(Some(Arc::new(next)));
+    }
+
+    pub(super) fn health(&self) -> Health {
+        self.health.borrow().clone()
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    pub(super) fn set_health(&self, health: Health) {
+        self.health.send_replace(health);
+    }
+
+    /// Remembers an error for the operator; `message` is cut to 500 characters.
+    pub(super) fn note_error(&self, message: &str) {
+        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        errors.truncate(ERRORS_KEPT - 1);
+        errors.push_front((Timestamp::now(), message.chars().take(500).collect()));
+    }
+
+    pub(super) fn count_restart(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes edited settings over, limits at once.
+    pub(super) fn change_settings(&self, settings: TenantSettings) {
+        self.doors.change(&settings.limits);
+        self.settings.store(Arc::new(settings));
+    }
+
+    pub(super) fn status(&self) -> TenantStatus {
+        let settings = self.settings.load();
+        let info = self.snapshot().map(|snapshot| snapshot.info());
+        let count = |of: fn(&crate::index::GenerationInfo) -> u64| info.as_ref().map_or(0, of);
+        TenantStatus {
+            id: self.id.clone(),
+            name: if settings.name.is_empty() { self.id.to_string() } else { settings.name.clone() },
+            health: self.health(),
+            answers: info.is_some(),
+            generation: count(|info| info.number),
+            documents: count(|info| info.documents),
+            chunks: count(|info| info.chunks),
+            bytes: count(|info| info.bytes),
+            built_at: info.as_ref().map(|info| info.made_at),
+            embedder: info.map_or_else(|| settings.retrieval.embedder.to_string(), |info| info.spec.embedder),
+            restarts: self.restarts.load(Ordering::Relaxed),
+            errors: self.errors.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect(),
+        }
+    }
+}

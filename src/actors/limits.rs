@@ -1,0 +1,117 @@
+//! A tenant's doors: requests by rate, and requests at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use governor::clock::{Clock, QuantaClock};
+use governor::middleware::StateInformationMiddleware;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
+use tower_governor::key_extractor::GlobalKeyExtractor;
+
+use super::{DeskError, Limited};
+use crate::config::LimitSettings;
+
+/// One limiter a tenant, so the key within it is nothing: a hot tenant fills its own bucket alone.
+type Bucket = GovernorConfig<GlobalKeyExtractor, StateInformationMiddleware>;
+
+/// A tenant's doors as its file sets them; changed live.
+pub(super) struct Doors(ArcSwap<Door>);
+
+struct Door {
+    limits: LimitSettings,
+    bucket: Bucket,
+    permits: Arc<Semaphore>,
+}
+
+impl Doors {
+    pub(super) fn new(limits: &LimitSettings) -> Self {
+        Self(ArcSwap::from_pointee(Door::new(limits)))
+    }
+
+    /// Takes new limits over. Unchanged ones keep their bucket, since a new bucket is a full one.
+    pub(super) fn change(&self, limits: &LimitSettings) {
+        if self.0.load().limits != *limits {
+            self.0.store(Arc::new(Door::new(limits)));
+        }
+    }
+
+    /// Counts one request.
+    pub(super) fn count(&self) -> Result<Limited, DeskError> {
+        let door = self.0.load();
+        let mut limited =
+            Limited { per_minute: door.limits.queries_per_minute, burst: door.limits.burst, remaining: 0, wait_ms: 0 };
+        match door.bucket.limiter().check_key(&()) {
+            Ok(state) => {
+                limited.remaining = state.remaining_burst_capacity();
+                Ok(limited)
+            }
+            Err(until) => {
+                limited.wait_ms = wait(until.wait_time_from(QuantaClock::default().now()));
+                Err(DeskError::RateLimited(limited))
+            }
+        }
+    }
+
+    /// Lets one request in while it is under way; never waits.
+    pub(super) fn enter(&self) -> Result<OwnedSemaphorePermit, DeskError> {
+        Arc::clone(&self.0.load().permits).try_acquire_owned().map_err(|_| DeskError::Busy)
+    }
+}
+
+/// At least 1 ms: a wait of nothing would be no refusal.
+fn wait(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+impl Door {
+    fn new(limits: &LimitSettings) -> Self {
+        let period = Duration::from_mins(1) / limits.queries_per_minute.max(1);
+        let bucket = GovernorConfigBuilder::default()
+            .period(period)
+            .burst_size(limits.burst.max(1))
+            .key_extractor(GlobalKeyExtractor)
+            .use_headers()
+            .finish()
+            .expect("neither period nor burst is zero");
+        Self { limits: limits.clone(), bucket, permits: Arc::new(Semaphore::new(limits.concurrent_queries)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(burst: u32, concurrent_queries: usize) -> LimitSettings {
+        LimitSettings { queries_per_minute: 1, burst, concurrent_queries, ..LimitSettings::default() }
+    }
+
+    #[test]
+    fn a_burst_is_let_through_and_the_next_request_is_told_how_long_to_wait() {
+        let doors = Doors::new(&limits(2, 1));
+        assert_eq!(doors.count().unwrap().remaining, 1);
+        assert_eq!(doors.count().unwrap().remaining, 0);
+        let Err(DeskError::RateLimited(limited)) = doors.count() else { panic!("let through") };
+        assert!((1..=60_000).contains(&limited.wait_ms));
+    }
+
+    #[test]
+    fn changed_limits_hold_at_once_and_unchanged_ones_grant_no_fresh_burst() {
+        let doors = Doors::new(&limits(1, 1));
+        doors.count().unwrap();
+        doors.change(&limits(1, 1));
+        assert!(doors.count().is_err());
+        doors.change(&limits(3, 1));
+        assert_eq!(doors.count().unwrap().remaining, 2);
+    }
+
+    #[test]
+    fn requests_beyond_those_allowed_at_once_are_refused_without_waiting() {
+        let doors = Doors::new(&limits(9, 1));
+        let inside = doors.enter().unwrap();
+        assert!(matches!(doors.enter(), Err(DeskError::Busy)));
+        drop(inside);
+        assert!(doors.enter().is_ok());
+    }
+}

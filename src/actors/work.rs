@@ -1,0 +1,467 @@
+//! The long work of an index actor: opening, rounds of changes, removals. Builds are in [`super::rebuild`].
+//!
+//! Law 2 lives here: a change is made under the writer's lock and only if the store still says so at that moment, so a
+//! document that was deleted while it was being read does not come back.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use tokio::sync::{OwnedMutexGuard, Semaphore};
+
+use super::cell::Cell;
+use super::desk::{DeskError, Removed};
+use super::directory::Health;
+use super::faults::Faults;
+use super::records;
+use crate::config::Config;
+use crate::domain::{
+    ContentHash, DocumentId, DocumentState, Job, JobCounts, JobId, JobKind, JobState, StageName, Timestamp,
+};
+use crate::engine::{Build, BuildError, Engine, PrepareError, Prepared, Step};
+use crate::index::{GenerationWriter, IndexError, Snapshot};
+use crate::ledger::{DocumentRecord, Ledger};
+use crate::store::StoredDocument;
+use crate::telemetry;
+
+pub(super) use super::rebuild::build;
+
+/// Documents committed together at most.
+pub(super) const COMMIT: usize = 64;
+
+/// What every actor shares; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub config: Arc<Config>,
+    pub engine: Engine,
+    pub ledger: Ledger,
+    /// Bounds the builds of all tenants together.
+    pub builds: Arc<Semaphore>,
+    pub faults: Faults,
+}
+
+/// What opening found.
+pub(super) struct Opened {
+    /// Documents to bring into the index, with the jobs that wait for them.
+    pub changed: Vec<(DocumentId, Vec<JobId>)>,
+    /// A build that must come first.
+    pub build: Option<Box<Job>>,
+}
+
+/// The serving generation, locked for writing.
+type Writer = OwnedMutexGuard<Option<GenerationWriter>>;
+
+/// A job that is queued.
+pub(super) fn new_job(kind: JobKind, document_id: Option<DocumentId>, by: &str) -> Job {
+    Job {
+        id: JobId::fresh(),
+        kind,
+        state: JobState::Queued,
+        stage: None,
+        document_id,
+        requested_by: by.to_owned(),
+        counts: JobCounts::default(),
+        generation: None,
+        problem: None,
+        attempts: 0,
+        created_at: Timestamp::now(),
+        started_at: None,
+        finished_at: None,
+    }
+}
+
+/// Opens what is on disk, lets it answer, then compares it with the documents there are.
+pub(super) async fn open(cell: Arc<Cell>, shared: Shared) -> Result<Opened, BuildError> {
+    let reason = open_generation(&cell).await?;
+    if let Some(snapshot) = cell.snapshot() {
+        tracing::info!(tenant.id = %cell.id, index.generation = snapshot.generation(), "opened the index of {}", cell.id);
+    }
+    let unfinished = shared.ledger.unfinished_jobs(&cell.id).await?;
+    let mut waiting: HashMap<DocumentId, Vec<JobId>> = HashMap::new();
+    let mut builds = Vec::new();
+    for job in unfinished {
+        match (&job.document_id, job.kind) {
+            (Some(id), JobKind::Ingest) => waiting.entry(id.clone()).or_default().push(job.id),
+            _ => builds.push(job),
+        }
+    }
+    // A rebuild that a dead process left unfinished is taken up again; only the newest, since one build serves all.
+    let build = builds.pop();
+    for job in builds {
+        let mut job = job;
+        finish(&mut job, JobState::Cancelled, None);
+        shared.ledger.save_job(&cell.id, job).await?;
+    }
+    if cell.snapshot().is_none() || reason == Some("damage") {
+        let job = build.unwrap_or_else(|| new_job(JobKind::Reindex, None, reason.unwrap_or("boot")));
+        let jobs = waiting.into_iter().collect();
+        return Ok(Opened { changed: jobs, build: Some(Box::new(job)) });
+    }
+    cell.set_health(Health::Ready);
+    let mut changed = compare(&cell, &shared).await?;
+    // A job whose document needs nothing more ends with the next round, which finds it done.
+    changed.extend(waiting.keys().filter(|id| !changed.contains(*id)).cloned().collect::<Vec<_>>());
+    let changed = changed.into_iter().map(|id| (id.clone(), waiting.remove(&id).unwrap_or_default())).collect();
+    Ok(Opened { changed, build: build.map(Box::new) })
+}
+
+/// Opens the serving generation, falling back to an older one where it is damaged; returns why a build must follow.
+async fn open_generation(cell: &Arc<Cell>) -> Result<Option<&'static str>, BuildError> {
+    let writer = Arc::clone(&cell.writer).lock_owned().await;
+    let kept = Arc::clone(cell);
+    blocking(move || {
+        let mut writer = writer;
+        if let Some(open) = writer.as_ref() {
+            // An earlier actor opened it; what it published still stands.
+            kept.publish(open.snapshot());
+            return Ok(None);
+        }
+        kept.documents.sweep()?;
+        kept.generations.sweep()?;
+        match kept.generations.open_current() {
+            Ok(None) => Ok(Some("boot")),
+            Ok(Some(open)) => {
+                kept.publish(open.snapshot());
+                *writer = Some(open);
+                Ok(None)
+            }
+            Err(IndexError::Damaged { generation, file, reason }) => {
+                tracing::error!(tenant.id = %kept.id, index.generation = generation, file, reason, "generation {generation} of {} is damaged, building a new one from the documents", kept.id);
+                kept.note_error(&format!("generation {generation} is damaged ({file}: {reason}); a new one is built from the documents"));
+                kept.generations.quarantine(generation)?;
+                if let Some(open) = fall_back(&kept)? {
+                    kept.publish(open.snapshot());
+                    *writer = Some(open);
+                }
+                Ok(Some("damage"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    })
+    .await
+}
+
+/// The newest whole generation that is left, without the documents that were deleted since.
+fn fall_back(cell: &Cell) -> Result<Option<GenerationWriter>, BuildError> {
+    for info in cell.generations.list()? {
+        let Ok(mut open) = cell.generations.open(info.number) else {
+            cell.generations.quarantine(info.number)?;
+            continue;
+        };
+        let there: BTreeSet<DocumentId> = cell.documents.list()?.into_iter().map(|stored| stored.id).collect();
+        let gone: Vec<DocumentId> =
+            open.snapshot().documents().map(|entry| entry.id.clone()).filter(|id| !there.contains(id)).collect();
+        for id in gone {
+            open.remove(&id)?;
+        }
+        open.commit()?;
+        cell.generations.publish(&mut open)?;
+        return Ok(Some(open));
+    }
+    Ok(None)
+}
+
+/// Compares documents, index and ledger: forgets and removes what is gone, returns what must be indexed.
+async fn compare(cell: &Arc<Cell>, shared: &Shared) -> Result<Vec<DocumentId>, BuildError> {
+    let Some(snapshot) = cell.snapshot() else { return Ok(Vec::new()) };
+    let records = shared.ledger.all_documents(&cell.id).await?;
+    let records: HashMap<DocumentId, DocumentRecord> =
+        records.into_iter().map(|record| (record.status.id.clone(), record)).collect();
+    let kept = Arc::clone(cell);
+    let (changed, notes, gone, forgotten) = blocking(move || {
+        let stored = kept.documents.list()?;
+        let there: BTreeSet<&DocumentId> = stored.iter().map(|document| &document.id).collect();
+        let gone: Vec<DocumentId> =
+            snapshot.documents().map(|entry| entry.id.clone()).filter(|id| !there.contains(id)).collect();
+        let forgotten: Vec<DocumentId> = records.keys().filter(|id| !there.contains(id)).cloned().collect();
+        let (mut changed, mut notes) = (Vec::new(), Vec::new());
+        for document in &stored {
+            let record = records.get(&document.id);
+            let Some(hash) = hash_of(&kept, document, record)? else { continue };
+            let entry = snapshot.document(&document.id).filter(|entry| {
+                entry.content_hash == hash && entry.name == document.name && entry.attributes == document.attributes
+            });
+            match (entry, record) {
+                (Some(_), Some(known))
+                    if known.status.chunks > 0
+                        && known.status.state != DocumentState::Failed
+                        && known.modified_ns == document.modified_ns => {}
+                (Some(entry), known) => {
+                    notes.push(records::live(document, &entry, known.and_then(|known| known.status.job_id)));
+                }
+                (None, Some(known)) if records::fails_for_good(known, hash) => {}
+                (None, known) => {
+                    notes.push(records::queued(document, hash, known.and_then(|known| known.status.job_id)));
+                    changed.push(document.id.clone());
+                }
+            }
+        }
+        Ok((changed, notes, gone, forgotten))
+    })
+    .await?;
+    if !gone.is_empty() {
+        let (writer, kept) = (Arc::clone(&cell.writer).lock_owned().await, Arc::clone(cell));
+        blocking(move || take_out(&kept, writer, &gone)).await?;
+    }
+    shared.ledger.forget_documents(&cell.id, forgotten).await?;
+    shared.ledger.save_documents(&cell.id, notes).await?;
+    Ok(changed)
+}
+
+/// A document's hash: known for uploads, remembered while size and time stand, else read. `None` when it just went.
+pub(super) fn hash_of(
+    cell: &Cell,
+    document: &StoredDocument,
+    record: Option<&DocumentRecord>,
+) -> Result<Option<ContentHash>, BuildError> {
+    if let Some(hash) = document.content_hash {
+        return Ok(Some(hash));
+    }
+    let same =
+        |record: &&DocumentRecord| record.status.bytes == document.bytes && record.modified_ns == document.modified_ns;
+    if let Some(record) = record.filter(same) {
+        return Ok(Some(record.status.content_hash));
+    }
+    Ok(cell.documents.read(&document.id)?.map(|(_, bytes)| ContentHash::of(&bytes)))
+}
+
+/// Removes documents from the serving generation and publishes.
+fn take_out(cell: &Cell, mut writer: Writer, ids: &[DocumentId]) -> Result<(), BuildError> {
+    let Some(open) = writer.as_mut() else { return Ok(()) };
+    let mut removed = false;
+    for id in ids {
+        removed |= open.remove(id)?;
+    }
+    if removed {
+        cell.publish(open.commit()?);
+    }
+    Ok(())
+}
+
+/// Brings a round of changed documents into the serving generation; returns those that changed again meanwhile.
+pub(super) async fn apply(
+    cell: Arc<Cell>,
+    shared: Shared,
+    mut round: BTreeMap<DocumentId, Vec<JobId>>,
+) -> Result<Vec<DocumentId>, BuildError> {
+    let Some(snapshot) = cell.snapshot() else { return Ok(round.into_keys().collect()) };
+    let build = Build {
+        documents: cell.documents.clone(),
+        spec: snapshot.spec().clone(),
+        settings: cell.settings.load().as_ref().clone(),
+        donor: Some(snapshot.as_ref().clone()),
+    };
+    start_jobs(&cell, &shared, &round).await?;
+    let mut pipeline = shared.engine.prepare(build, round.keys().cloned().collect(), |_, _| {})?;
+    let mut again = Vec::new();
+    loop {
+        let steps = pipeline.next(COMMIT).await;
+        if steps.is_empty() {
+            break;
+        }
+        let writer = Arc::clone(&cell.writer).lock_owned().await;
+        let kept = Arc::clone(&cell);
+        let spec = snapshot.spec().clone();
+        let outcomes = blocking(move || {
+            let mut writer = writer;
+            let Some(open) = writer.as_mut().filter(|open| *open.snapshot().spec() == spec) else {
+                // Another generation serves by now; its build saw these documents or they are tried again.
+                return Ok(steps.into_iter().map(|(id, _)| Outcome::Again(id)).collect::<Vec<_>>());
+            };
+            write(&kept, open, steps)
+        })
+        .await?;
+        for outcome in outcomes {
+            let jobs = outcome.id().and_then(|id| round.remove(id)).unwrap_or_default();
+            if let Some(id) = settle(&cell, &shared, outcome, jobs).await? {
+                again.push(id);
+            }
+        }
+    }
+    Ok(again)
+}
+
+/// How one document of a round ended.
+pub(super) enum Outcome {
+    Live(Box<DocumentRecord>, u64),
+    Failed(DocumentId, PrepareError),
+    Gone(DocumentId),
+    Again(DocumentId),
+}
+
+impl Outcome {
+    fn id(&self) -> Option<&DocumentId> {
+        match self {
+            Self::Live(record, _) => Some(&record.status.id),
+            Self::Failed(id, _) | Self::Gone(id) => Some(id),
+            // Its jobs wait for the next round.
+            Self::Again(_) => None,
+        }
+    }
+}
+
+/// Writes what was prepared, commits and publishes. Each document is held against the store once more.
+fn write(cell: &Cell, open: &mut GenerationWriter, steps: Vec<Step>) -> Result<Vec<Outcome>, BuildError> {
+    let mut outcomes = Vec::with_capacity(steps.len());
+    for (id, step) in steps {
+        outcomes.push(match step {
+            Ok(prepared) => put(cell, open, prepared)?,
+            Err(PrepareError::Gone) => {
+                open.remove(&id)?;
+                Outcome::Gone(id)
+            }
+            // What it said before it was replaced must not answer any more.
+            Err(error) => {
+                if !error.is_passing() {
+                    open.remove(&id)?;
+                }
+                Outcome::Failed(id, error)
+            }
+        });
+    }
+    cell.publish(open.commit()?);
+    Ok(outcomes)
+}
+
+/// Writes one document if the store still has just these bytes.
+fn put(cell: &Cell, open: &mut GenerationWriter, prepared: Prepared) -> Result<Outcome, BuildError> {
+    let id = prepared.stored.id.clone();
+    match cell.documents.find(&id)? {
+        None => {
+            open.remove(&id)?;
+            Ok(Outcome::Gone(id))
+        }
+        Some(now) if now.modified_ns != prepared.stored.modified_ns || now.bytes != prepared.stored.bytes => {
+            Ok(Outcome::Again(id))
+        }
+        Some(_) => {
+            let record = records::live(&prepared.stored, &prepared.document.entry, None);
+            open.upsert(prepared.document)?;
+            Ok(Outcome::Live(Box::new(record), prepared.texts_embedded))
+        }
+    }
+}
+
+async fn start_jobs(cell: &Cell, shared: &Shared, round: &BTreeMap<DocumentId, Vec<JobId>>) -> Result<(), BuildError> {
+    for id in round.values().flatten() {
+        if let Some(mut job) = shared.ledger.job(&cell.id, *id).await? {
+            begin(&mut job);
+            job.stage = Some(StageName::Extract);
+            shared.ledger.save_job(&cell.id, job).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a document's end into its record and jobs; returns its id when it must be tried again.
+async fn settle(
+    cell: &Cell,
+    shared: &Shared,
+    outcome: Outcome,
+    jobs: Vec<JobId>,
+) -> Result<Option<DocumentId>, BuildError> {
+    let (state, problem, embedded) = match outcome {
+        Outcome::Again(id) => return Ok(Some(id)),
+        Outcome::Gone(id) => {
+            shared.ledger.forget_documents(&cell.id, vec![id]).await?;
+            (JobState::Cancelled, None, 0)
+        }
+        Outcome::Live(mut record, embedded) => {
+            record.status.job_id = jobs.last().copied();
+            let problem = record.status.problem.clone();
+            shared.ledger.save_documents(&cell.id, vec![*record]).await?;
+            (if problem.is_some() { JobState::DoneWithWarnings } else { JobState::Done }, problem, embedded)
+        }
+        Outcome::Failed(id, error) => {
+            let problem = error.problem();
+            note_failure(cell, shared, &id, &problem).await?;
+            (JobState::Failed, Some(problem), 0)
+        }
+    };
+    let generation = cell.snapshot().map(|snapshot| snapshot.generation());
+    for id in jobs {
+        if let Some(mut job) = shared.ledger.job(&cell.id, id).await? {
+            finish(&mut job, state, problem.clone());
+            job.counts = JobCounts {
+                documents_total: 1,
+                documents_done: u64::from(state != JobState::Failed),
+                documents_failed: u64::from(state == JobState::Failed),
+                texts_embedded: embedded,
+                ..JobCounts::default()
+            };
+            job.generation = generation;
+            shared.ledger.save_job(&cell.id, job).await?;
+        }
+    }
+    Ok(None)
+}
+
+/// Writes a failure into a document's record, and counts it.
+pub(super) async fn note_failure(
+    cell: &Cell,
+    shared: &Shared,
+    id: &DocumentId,
+    problem: &crate::domain::JobProblem,
+) -> Result<(), BuildError> {
+    telemetry::documents_failed(&problem.code);
+    cell.note_error(&format!("{id}: {}", problem.message));
+    if let Some(record) = shared.ledger.document(&cell.id, id).await? {
+        shared.ledger.save_documents(&cell.id, vec![records::failed(record, problem.clone())]).await?;
+    }
+    Ok(())
+}
+
+pub(super) fn begin(job: &mut Job) {
+    job.state = JobState::Running;
+    job.attempts += 1;
+    job.started_at.get_or_insert_with(Timestamp::now);
+}
+
+pub(super) fn finish(job: &mut Job, state: JobState, problem: Option<crate::domain::JobProblem>) {
+    job.state = state;
+    job.stage = None;
+    job.problem = problem;
+    job.finished_at = Some(Timestamp::now());
+}
+
+/// Deletes a document: from disk first, so that nothing can bring it back, then from every answer.
+pub(super) async fn remove(cell: Arc<Cell>, shared: Shared, id: DocumentId) -> Result<Removed, DeskError> {
+    let (kept, wanted) = (Arc::clone(&cell), id.clone());
+    let stored = blocking(move || {
+        let found = kept.documents.find(&wanted)?;
+        kept.documents.remove(&wanted)?;
+        Ok(found)
+    })
+    .await
+    .map_err(desk_error)?;
+    let writer = Arc::clone(&cell.writer).lock_owned().await;
+    let indexed: Option<(u32, u64)> = cell
+        .snapshot()
+        .and_then(|snapshot: Arc<Snapshot>| snapshot.document(&id).map(|entry| (entry.chunks, snapshot.generation())));
+    if indexed.is_some() {
+        let (kept, gone) = (Arc::clone(&cell), vec![id.clone()]);
+        blocking(move || take_out(&kept, writer, &gone)).await.map_err(desk_error)?;
+    }
+    shared.ledger.forget_documents(&cell.id, vec![id.clone()]).await?;
+    if stored.is_none() && indexed.is_none() {
+        return Err(DeskError::NotFound("document"));
+    }
+    let (chunks, generation) = indexed.map_or((0, None), |(chunks, generation)| (chunks, Some(generation)));
+    Ok(Removed { document_id: id, chunks, bytes: stored.map_or(0, |stored| stored.bytes), generation })
+}
+
+pub(super) fn desk_error(error: BuildError) -> DeskError {
+    match error {
+        BuildError::Embed(error) => error.into(),
+        BuildError::Index(error) => error.into(),
+        BuildError::Store(error) => error.into(),
+        BuildError::Ledger(error) => error.into(),
+        BuildError::Died(reason) => DeskError::Index(IndexError::Engine(reason)),
+    }
+}
+
+/// Runs blocking work on a thread of its own.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BuildError> + Send + 'static,
+) -> Result<T, BuildError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|died| Err(BuildError::Died(died.to_string())))
+}

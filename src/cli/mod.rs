@@ -1,0 +1,235 @@
+//! The command line: the second top beside `http/`.
+//!
+//! Verbs that need tenants speak HTTP: to the server that runs on the data folder, or to one started here for the
+//! moment. So both tops call the same functions, and a verb works whether or not Carrel runs.
+
+mod check;
+mod client;
+mod demo;
+mod documents;
+mod eval;
+mod extract;
+mod serve;
+mod tenants;
+mod token;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use crate::config::{Config, ConfigError};
+use crate::domain::TenantId;
+
+/// Carrel answers questions from documents, for many tenants, with citations a machine can check.
+#[derive(Debug, Parser)]
+#[command(name = "carrel", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Folder that holds carrel.toml, tenants/, documents/ and data/
+    #[arg(long, global = true, default_value = ".", env = "CARREL_ROOT")]
+    root: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve (what happens without a verb)
+    Serve(serve::ServeArgs),
+    /// Add, list, show or remove tenants
+    #[command(subcommand)]
+    Tenant(tenants::TenantVerb),
+    /// Upload files or folders to a tenant and wait until they answer
+    Ingest(documents::IngestArgs),
+    /// Ask a tenant's documents
+    Query(documents::QueryArgs),
+    /// Build a new generation beside the serving one
+    Reindex(tenants::ReindexArgs),
+    /// List a tenant's jobs
+    Jobs(tenants::JobsArgs),
+    /// List a tenant's generations
+    #[command(subcommand)]
+    Generations(tenants::GenerationsVerb),
+    /// Mint, list or revoke tokens
+    #[command(subcommand)]
+    Token(token::TokenVerb),
+    /// Print a fresh one-time sign-in link for the admin pages
+    AdminLink,
+    /// Print the text of a file as Carrel reads it
+    Extract(extract::ExtractArgs),
+    /// Score retrieval on a data set in the BEIR layout
+    Eval(eval::EvalArgs),
+    /// Check settings, or whether the server is alive
+    Check(check::CheckArgs),
+    /// Report on settings, files and limits, without secrets
+    Doctor,
+    /// Print the OpenAPI document
+    Openapi,
+    /// Read one document from standard input (started by the server)
+    #[command(hide = true)]
+    ExtractWorker,
+}
+
+/// Why a verb ends without success, with the exit code that says so.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// 1: it did not work.
+    #[error("{0:#}")]
+    Failed(#[from] anyhow::Error),
+    /// 2: the settings or arguments are wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// 3: not ready.
+    #[error("{0}")]
+    NotReady(String),
+    /// 1: too many requests; the server says when to try again.
+    #[error("too many requests: wait a moment and try again")]
+    TooFast,
+    /// 4: there is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+}
+
+impl Failure {
+    fn exit(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Failed(_) | Self::TooFast => 1,
+            Self::Usage(_) => 2,
+            Self::NotReady(_) => 3,
+            Self::NotFound(_) => 4,
+        })
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Runs the verb that the arguments name: 0 ok, 1 failure, 2 usage, 3 not ready, 4 not found.
+#[must_use]
+pub fn run() -> ExitCode {
+    // The worker is started for each document: it reads no settings and starts no threads.
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == "extract-worker") {
+        return crate::ingest::run_worker();
+    }
+    let cli = Cli::parse();
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::from)
+        .and_then(|runtime| runtime.block_on(dispatch(cli)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "carrel: {failure}");
+            failure.exit()
+        }
+    }
+}
+
+async fn dispatch(Cli { common, verb }: Cli) -> Result<(), Failure> {
+    let verb = verb.unwrap_or(Verb::Serve(serve::ServeArgs::default()));
+    let print = Printer { json: common.json };
+    if let Verb::Openapi = verb {
+        return Printer::always_json(&crate::http::openapi());
+    }
+    let config = Config::load(&common.root)?;
+    match verb {
+        Verb::Serve(args) => serve::run(config, args, print).await,
+        Verb::Tenant(verb) => tenants::run(config, verb, print).await,
+        Verb::Ingest(args) => documents::ingest(config, args, print).await,
+        Verb::Query(args) => documents::query(config, args, print).await,
+        Verb::Reindex(args) => tenants::reindex(config, args, print).await,
+        Verb::Jobs(args) => tenants::jobs(config, args, print).await,
+        Verb::Generations(verb) => tenants::generations(config, verb, print).await,
+        Verb::Token(verb) => token::run(&config, verb, print).await,
+        Verb::AdminLink => serve::admin_link(&config, print).await,
+        Verb::Extract(args) => extract::run(&config, &args, print).await,
+        Verb::Eval(args) => eval::run(&config, &args, print).await,
+        Verb::Check(args) => check::run(&config, &args, print).await,
+        Verb::Doctor => check::doctor(&config, print).await,
+        Verb::Openapi | Verb::ExtractWorker => Ok(()),
+    }
+}
+
+/// Writes results to standard output, as text or JSON.
+#[derive(Debug, Clone, Copy)]
+struct Printer {
+    json: bool,
+}
+
+impl Printer {
+    /// One line of text.
+    fn line(text: impl AsRef<str>) -> Result<(), Failure> {
+        Ok(writeln!(io::stdout(), "{}", text.as_ref())?)
+    }
+
+    /// `value` as JSON when that is wanted, else what `text` makes of it.
+    fn result<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        if self.json { Self::always_json(value) } else { Self::line(text(value)) }
+    }
+
+    /// `value` as one line of JSON.
+    fn always_json<T: Serialize>(value: &T) -> Result<(), Failure> {
+        Self::line(serde_json::to_string(value).map_err(anyhow::Error::from)?)
+    }
+}
+
+/// Lines up columns, the first row being the head.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn tenant_id(text: &str) -> Result<TenantId, String> {
+    TenantId::parse(text).map_err(|error| error.to_string())
+}
+
+/// Modes on the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ModeArg {
+    Hybrid,
+    Dense,
+    Bm25,
+}
+
+impl From<ModeArg> for crate::domain::Mode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Hybrid => Self::Hybrid,
+            ModeArg::Dense => Self::Dense,
+            ModeArg::Bm25 => Self::Bm25,
+        }
+    }
+}
+
+/// Shows a path relative to the root where it can be.
+fn shown(path: &Path, config: &Config) -> String {
+    path.strip_prefix(&config.root).unwrap_or(path).display().to_string()
+}

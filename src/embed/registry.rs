@@ -1,0 +1,230 @@
+//! Every embedder that tenants name, and the cache of question vectors.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use moka::sync::Cache;
+
+use super::minilm::MiniLm;
+use super::openai::OpenAiEmbedder;
+use super::{EmbedError, Embedder, Purpose};
+use crate::config::{Config, EmbedderRef, ModelRef};
+use crate::provider::{ProviderError, Providers};
+
+/// Every embedder, one instance each, and the vectors of questions asked lately.
+pub struct Embedders {
+    builtin: Arc<dyn Embedder>,
+    providers: Providers,
+    remote: Mutex<HashMap<ModelRef, Arc<dyn Embedder>>>,
+    questions: Cache<Key, Arc<[f32]>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// BLAKE3 of the embedder's id and the question: the cache keeps no question's words.
+type Key = [u8; 32];
+
+/// How the cache of question vectors fares since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CacheStats {
+    /// Questions whose vector was there.
+    pub hits: u64,
+    /// Questions that had to be embedded.
+    pub misses: u64,
+}
+
+impl Embedders {
+    /// The embedder in the binary and those of `carrel.toml`'s providers. Loads no model and touches no network.
+    ///
+    /// # Errors
+    /// When a provider's key cannot be read or sent.
+    pub fn open(config: &Config) -> Result<Self, ProviderError> {
+        Self::with(config, Arc::new(MiniLm::new(config.embed.threads)))
+    }
+
+    /// As [`Embedders::open`], with another embedder in the built-in one's place; for tests.
+    ///
+    /// # Errors
+    /// As [`Embedders::open`].
+    pub fn with(config: &Config, builtin: Arc<dyn Embedder>) -> Result<Self, ProviderError> {
+        Ok(Self {
+            builtin,
+            providers: Providers::open(config)?,
+            remote: Mutex::default(),
+            questions: Cache::new(config.embed.cache_entries),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        })
+    }
+
+    /// The embedder a tenant names; the same instance each time.
+    ///
+    /// # Errors
+    /// [`EmbedError::Unavailable`] when `carrel.toml` has no such provider.
+    pub fn get(&self, embedder: &EmbedderRef) -> Result<Arc<dyn Embedder>, EmbedError> {
+        let EmbedderRef::Remote(model) = embedder else { return Ok(self.builtin.clone()) };
+        let mut remote = self.remote.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = remote.get(model) {
+            return Ok(known.clone());
+        }
+        let provider = self.providers.named(&model.provider).ok_or_else(|| EmbedError::Unavailable {
+            provider: model.provider.clone(),
+            reason: "carrel.toml has no provider of this name".to_owned(),
+        })?;
+        let made: Arc<dyn Embedder> = Arc::new(OpenAiEmbedder::new(provider, model));
+        remote.insert(model.clone(), made.clone());
+        Ok(made)
+    }
+
+    /// The embedder that made vectors under this [`Embedder::id`], whatever the tenant's settings say by now.
+    ///
+    /// # Errors
+    /// [`EmbedError::Unavailable`] when it is another built-in model's, or `carrel.toml` has no such provider.
+    pub fn by_id(&self, id: &str) -> Result<Arc<dyn Embedder>, EmbedError> {
+        if id == self.builtin.id() {
+            return Ok(self.builtin.clone());
+        }
+        let named = ModelRef::try_from(id.to_owned()).map(EmbedderRef::Remote);
+        self.get(&named.map_err(|reason| EmbedError::Unavailable { provider: id.to_owned(), reason })?)
+    }
+
+    /// The vector of a question, of unit length: from the cache, else embedded ahead of all passages.
+    ///
+    /// # Errors
+    /// When the embedder fails; a failure is not kept.
+    pub async fn question(&self, embedder: &Arc<dyn Embedder>, text: &str) -> Result<Arc<[f32]>, EmbedError> {
+        let key = key(embedder.id(), text);
+        if let Some(vector) = self.questions.get(&key) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(vector);
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let made = embedder.embed(&[text.to_owned()], Purpose::Question).await?;
+        let vector = made.vectors.into_iter().next();
+        let vector: Arc<[f32]> =
+            vector.ok_or_else(|| EmbedError::Builtin("no vector for a question".to_owned()))?.into();
+        self.questions.insert(key, vector.clone());
+        Ok(vector)
+    }
+
+    /// Loads the built-in model, so that the first question need not wait for it. Call it when the server listens.
+    ///
+    /// # Errors
+    /// When the model cannot be loaded.
+    pub async fn warm_up(&self) -> Result<(), EmbedError> {
+        self.builtin.embed(&["warm up".to_owned()], Purpose::Question).await.map(drop)
+    }
+
+    /// How the cache of question vectors fares.
+    #[must_use]
+    pub fn stats(&self) -> CacheStats {
+        CacheStats { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
+    }
+}
+
+fn key(embedder: &str, text: &str) -> Key {
+    let mut hasher = blake3::Hasher::new();
+    // No id holds a NUL, so no two pairs run together.
+    hasher.update(embedder.as_bytes()).update(b"\0").update(text.as_bytes());
+    *hasher.finalize().as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::{BoxFuture, FutureExt};
+
+    use super::super::{Embedded, HashEmbedder};
+    use super::*;
+
+    /// Counts calls; fails while told to.
+    struct Counted {
+        inner: HashEmbedder,
+        calls: AtomicU64,
+        failing: AtomicU64,
+    }
+
+    impl Embedder for Counted {
+        fn id(&self) -> &str {
+            self.inner.id()
+        }
+        fn dimension(&self) -> Option<usize> {
+            self.inner.dimension()
+        }
+        fn multilingual(&self) -> bool {
+            true
+        }
+        fn max_tokens(&self) -> usize {
+            512
+        }
+        fn count_tokens(&self, text: &str) -> usize {
+            self.inner.count_tokens(text)
+        }
+        fn embed<'a>(&'a self, texts: &'a [String], purpose: Purpose) -> BoxFuture<'a, Result<Embedded, EmbedError>> {
+            assert_eq!(purpose, Purpose::Question);
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            if self.failing.load(Ordering::SeqCst) > 0 {
+                self.failing.fetch_sub(1, Ordering::SeqCst);
+                return async { Err(EmbedError::Builtin("as told".into())) }.boxed();
+            }
+            self.inner.embed(texts, purpose)
+        }
+    }
+
+    fn counted(dimension: usize) -> Arc<Counted> {
+        Arc::new(Counted { inner: HashEmbedder::new(dimension), calls: AtomicU64::new(0), failing: AtomicU64::new(0) })
+    }
+
+    fn config(more: &str) -> Config {
+        toml::from_str(&format!("[providers.p]\nbase_url = \"http://127.0.0.1:1/v1\"\n{more}")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_question_asked_again_is_not_embedded_again() {
+        let (narrow, wide) = (counted(8), counted(16));
+        let embedders = Embedders::with(&config(""), narrow.clone()).unwrap();
+        let [builtin, other]: [Arc<dyn Embedder>; 2] = [narrow.clone(), wide.clone()];
+        for _ in 0..3 {
+            assert_eq!(embedders.question(&builtin, "why?").await.unwrap().len(), 8);
+            assert_eq!(embedders.question(&other, "why?").await.unwrap().len(), 16);
+        }
+        assert_eq!((narrow.calls.load(Ordering::SeqCst), wide.calls.load(Ordering::SeqCst)), (1, 1));
+        assert_eq!(embedders.stats(), CacheStats { hits: 4, misses: 2 });
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_not_kept() {
+        let embedder = counted(8);
+        embedder.failing.store(1, Ordering::SeqCst);
+        let embedders = Embedders::with(&config(""), embedder.clone()).unwrap();
+        let shared: Arc<dyn Embedder> = embedder;
+        assert!(embedders.question(&shared, "why?").await.is_err());
+        assert!(embedders.question(&shared, "why?").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_cache_keeps_no_more_than_it_may() {
+        let embedder = counted(8);
+        let embedders = Embedders::with(&config("[embed]\ncache_entries = 10"), embedder.clone()).unwrap();
+        let shared: Arc<dyn Embedder> = embedder;
+        for number in 0..200 {
+            embedders.question(&shared, &number.to_string()).await.unwrap();
+        }
+        embedders.questions.run_pending_tasks();
+        assert!(embedders.questions.entry_count() <= 10);
+    }
+
+    #[test]
+    fn every_name_has_one_embedder() {
+        let embedders = Embedders::with(&config(""), counted(8)).unwrap();
+        let remote = |provider: &str, model: &str| {
+            EmbedderRef::Remote(ModelRef { provider: provider.into(), model: model.into() })
+        };
+        let a = embedders.get(&remote("p", "a")).unwrap();
+        assert!(Arc::ptr_eq(&a, &embedders.get(&remote("p", "a")).unwrap()));
+        assert_eq!((a.id(), embedders.get(&remote("p", "b")).unwrap().id()), ("p/a", "p/b"));
+        assert_eq!(embedders.get(&EmbedderRef::Builtin).unwrap().id(), "hash-8/1");
+        let Err(error) = embedders.get(&remote("q", "a")) else { panic!("an unknown provider was found") };
+        assert_eq!(error.code(), "embedder_unavailable");
+    }
+}

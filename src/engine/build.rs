@@ -1,0 +1,174 @@
+//! Documents → a generation: the pipeline that a rebuild and an upload share.
+//!
+//! Extraction, embedding and writing overlap and are bounded: a few documents are being extracted, a few groups
+//! embedded, one is being written.
+
+use futures_util::stream::{self, StreamExt};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::prepare::{Cut, Workshop};
+use super::{Engine, PrepareError, Prepared};
+use crate::config::TenantSettings;
+use crate::domain::{DocumentId, StageName};
+use crate::embed::EmbedError;
+use crate::index::{IndexError, IndexSpec, Snapshot};
+use crate::store::{StoredDocument, TenantDocuments};
+
+/// Documents being read, extracted and cut at once; the extractor has its own bound on processes.
+const CUTTING: usize = 8;
+/// Documents that share an embedding call at most: enough to fill a provider's batch with short documents.
+const GROUP: usize = 32;
+/// Embedding calls under way at once; within each, the embedder has its own bounds.
+const EMBEDDING: usize = 4;
+
+/// Why a build ends without a generation. What served goes on serving.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The embedder cannot say what its vectors look like, or failed for every document.
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    /// The index could not be written.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The documents could not be listed.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// The ledger could not be read or written.
+    #[error(transparent)]
+    Ledger(#[from] crate::ledger::LedgerError),
+    /// A bug: its task died.
+    #[error("the build died: {0}")]
+    Died(String),
+}
+
+impl BuildError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Embed(error) => error.code(),
+            Self::Index(error) if error.is_disk_full() => "disk_full",
+            Self::Store(crate::store::StoreError::NoSpace) | Self::Ledger(crate::ledger::LedgerError::NoSpace) => {
+                "disk_full"
+            }
+            Self::Index(_) => "index_failed",
+            Self::Store(_) => "storage_failed",
+            Self::Ledger(_) => "ledger_failed",
+            Self::Died(_) => "internal",
+        }
+    }
+}
+
+/// One document's end in the pipeline.
+pub type Step = (DocumentId, Result<Prepared, PrepareError>);
+
+/// What a pipeline is to work on.
+#[derive(Clone)]
+pub struct Build {
+    /// The tenant's documents.
+    pub documents: TenantDocuments,
+    /// What the generation is made with.
+    pub spec: IndexSpec,
+    /// The tenant's settings.
+    pub settings: TenantSettings,
+    /// Where unchanged documents and vectors are carried over from.
+    pub donor: Option<Snapshot>,
+}
+
+impl Engine {
+    /// Prepares `ids` and sends each as it becomes ready, in no order; ends when all are sent or nobody listens.
+    ///
+    /// `note` hears of each document's stage as it begins.
+    ///
+    /// # Errors
+    /// When the spec's embedder is not known. A document that fails is a [`Step`] like any other.
+    pub fn prepare(
+        &self,
+        build: Build,
+        ids: Vec<DocumentId>,
+        note: impl Fn(&DocumentId, StageName) + Clone + Send + Sync + 'static,
+    ) -> Result<Pipeline, EmbedError> {
+        let workshop = Workshop {
+            embedder: self.embedder_of(&build.spec)?,
+            documents: build.documents,
+            chunking: build.settings.chunking,
+            spec: build.spec,
+            donor: build.donor,
+        };
+        let (to, from) = mpsc::channel(GROUP);
+        let task = AbortOnDropHandle::new(tokio::spawn(self.clone().run(workshop, ids, note, to)));
+        Ok(Pipeline { from, _task: task })
+    }
+
+    async fn run(
+        self,
+        workshop: Workshop,
+        ids: Vec<DocumentId>,
+        note: impl Fn(&DocumentId, StageName) + Clone + Send + Sync + 'static,
+        to: mpsc::Sender<Step>,
+    ) {
+        let cuts = stream::iter(ids).map(|id| {
+            let (engine, workshop, note) = (self.clone(), workshop.clone(), note.clone());
+            // A task of its own, so that cutting goes on while this one waits for vectors.
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                note(&id, StageName::Extract);
+                let cut = engine.cut(&workshop, &id).await;
+                (id, cut)
+            }))
+        });
+        let groups = cuts.buffer_unordered(CUTTING).ready_chunks(GROUP);
+        let steps = groups.map(|group| {
+            let (engine, workshop, note) = (&self, &workshop, &note);
+            async move {
+                let (ready, failed) = sorted(group);
+                ready.iter().filter(|cut| cut.missing() > 0).for_each(|cut| note(cut.id(), StageName::Embed));
+                let embedded = engine.embed(workshop, ready).await;
+                embedded
+                    .into_iter()
+                    .map(|(stored, step): (StoredDocument, _)| (stored.id, step))
+                    .chain(failed)
+                    .collect::<Vec<Step>>()
+            }
+        });
+        let mut steps = std::pin::pin!(steps.buffer_unordered(EMBEDDING));
+        while let Some(group) = steps.next().await {
+            for step in group {
+                if to.send(step).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A pipeline under way; dropped, it stops.
+pub struct Pipeline {
+    from: mpsc::Receiver<Step>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Pipeline {
+    /// Waits for a document, then takes as many as are ready, at most `most`; empty when all are done.
+    pub async fn next(&mut self, most: usize) -> Vec<Step> {
+        let mut steps = Vec::new();
+        self.from.recv_many(&mut steps, most).await;
+        steps
+    }
+}
+
+type Cutting = Result<(DocumentId, Result<Cut, PrepareError>), tokio::task::JoinError>;
+
+/// Parts what was cut from what failed. A task that died takes its document's id with it; it stays unindexed and the
+/// next scan finds it again.
+fn sorted(group: Vec<Cutting>) -> (Vec<Cut>, Vec<Step>) {
+    let (mut ready, mut failed) = (Vec::new(), Vec::new());
+    for cut in group {
+        match cut {
+            Ok((_, Ok(cut))) => ready.push(cut),
+            Ok((id, Err(error))) => failed.push((id, Err(error))),
+            Err(died) => tracing::error!(error = %died, "a document's task died"),
+        }
+    }
+    (ready, failed)
+}

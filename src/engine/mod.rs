@@ -1,0 +1,69 @@
+//! Where the parts meet: question → answer, documents → generation.
+//!
+//! Owns no state of a tenant: it is handed snapshots, stored documents and settings, and gives back answers and written
+//! documents. Called by `actors/` and `cli/`; knows nothing of HTTP.
+
+mod ask;
+mod build;
+mod cite;
+mod eval;
+mod prepare;
+mod search;
+
+use std::sync::Arc;
+
+pub use build::{Build, BuildError, Pipeline, Step};
+pub use eval::{Per, Scores};
+pub use prepare::{PrepareError, Prepared};
+pub use search::SearchError;
+
+use crate::answer::Answerers;
+use crate::config::TenantSettings;
+use crate::embed::{EmbedError, Embedder, Embedders, Purpose};
+use crate::index::{ANALYSER_VERSION, IndexSpec};
+use crate::ingest::{CHUNKER_VERSION, Extractor, PARSER_VERSION};
+
+/// The parts every tenant shares; cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    embedders: Arc<Embedders>,
+    answerers: Arc<Answerers>,
+    extractor: Extractor,
+}
+
+impl Engine {
+    /// Joins the parts.
+    #[must_use]
+    pub fn new(embedders: Embedders, answerers: Answerers, extractor: Extractor) -> Self {
+        Self { embedders: Arc::new(embedders), answerers: Arc::new(answerers), extractor }
+    }
+
+    /// The embedder that made a generation's vectors, by the id its spec names.
+    ///
+    /// # Errors
+    /// When its provider is no longer in `carrel.toml`.
+    pub fn embedder_of(&self, spec: &IndexSpec) -> Result<Arc<dyn Embedder>, EmbedError> {
+        self.embedders.by_id(&spec.embedder)
+    }
+
+    /// What a generation built now under `settings` would be made with. Asks the provider for one vector where its
+    /// dimension is not known yet.
+    ///
+    /// # Errors
+    /// When that provider does not answer.
+    pub async fn spec(&self, settings: &TenantSettings) -> Result<IndexSpec, EmbedError> {
+        let embedder = self.embedders.get(&settings.retrieval.embedder)?;
+        let dimension = match embedder.dimension() {
+            Some(dimension) => dimension,
+            None => embedder.embed(&["dimension".to_owned()], Purpose::Question).await?.vectors[0].len(),
+        };
+        let chunking = &settings.chunking;
+        Ok(IndexSpec {
+            embedder: embedder.id().to_owned(),
+            dimension,
+            parser: PARSER_VERSION,
+            chunker: format!("v{CHUNKER_VERSION} max={} overlap={}", chunking.max_tokens, chunking.overlap_tokens),
+            analyser: ANALYSER_VERSION,
+        })
+    }
+}

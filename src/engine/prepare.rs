@@ -1,0 +1,245 @@
+//! One stored document → ready to be written: carried over where nothing changed, else extracted, cut and embedded.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Engine;
+use crate::config::ChunkingSettings;
+use crate::domain::{ContentHash, DocumentId, JobProblem, MarkKind};
+use crate::embed::{EmbedError, Embedder, Purpose};
+use crate::index::{DocumentEntry, IndexError, IndexSpec, IndexedDocument, Snapshot};
+use crate::ingest::{self, ExtractError};
+use crate::store::{StoreError, StoredDocument, TenantDocuments};
+
+/// Why one document is not ready. The others go on.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// It was deleted meanwhile.
+    #[error("the document is gone")]
+    Gone,
+    /// It has no text.
+    #[error(transparent)]
+    Extract(#[from] ExtractError),
+    /// Its vectors cannot be made.
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    /// Its bytes cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What it was before cannot be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A bug: its task died.
+    #[error("preparing the document died: {0}")]
+    Died(String),
+}
+
+impl PrepareError {
+    /// The problem as a document or job shows it.
+    #[must_use]
+    pub fn problem(&self) -> JobProblem {
+        let code = match self {
+            Self::Gone => "document_gone",
+            Self::Extract(error) => error.code,
+            Self::Embed(error) => error.code(),
+            Self::Store(_) => "storage_failed",
+            Self::Index(_) => "index_failed",
+            Self::Died(_) => "internal",
+        };
+        JobProblem::new(code, self.to_string())
+    }
+
+    /// Whether the cause lies outside the document, so that trying the same bytes again may succeed.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        !matches!(self, Self::Gone | Self::Extract(_))
+    }
+}
+
+/// A document ready to be written, and what it cost.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The document.
+    pub document: IndexedDocument,
+    /// Its bytes' last change when they were read.
+    pub stored: StoredDocument,
+    /// Texts that had to be embedded.
+    pub texts_embedded: u64,
+    /// Model tokens that took.
+    pub model_tokens: u64,
+    /// Whether it was carried over whole.
+    pub carried: bool,
+}
+
+/// A document cut into chunks, some of which have their vectors already.
+pub(super) struct Cut {
+    document: IndexedDocument,
+    stored: StoredDocument,
+    /// Chunks without a vector: their index and what the embedder is to read.
+    missing: Vec<(usize, String)>,
+    carried: bool,
+}
+
+impl Cut {
+    /// Its document.
+    pub(super) fn id(&self) -> &DocumentId {
+        &self.stored.id
+    }
+
+    /// Texts it still needs embedded.
+    pub(super) fn missing(&self) -> usize {
+        self.missing.len()
+    }
+
+    fn ready(self, texts_embedded: u64, model_tokens: u64) -> Prepared {
+        Prepared { document: self.document, stored: self.stored, texts_embedded, model_tokens, carried: self.carried }
+    }
+}
+
+/// What preparing a document needs to know beside its bytes.
+#[derive(Clone)]
+pub(super) struct Workshop {
+    pub documents: TenantDocuments,
+    pub spec: IndexSpec,
+    pub chunking: ChunkingSettings,
+    pub embedder: Arc<dyn Embedder>,
+    /// Where unchanged documents and chunks are carried over from.
+    pub donor: Option<Snapshot>,
+}
+
+impl Engine {
+    /// Reads a document and cuts it into chunks, carrying over what its donor has.
+    pub(super) async fn cut(&self, workshop: &Workshop, id: &DocumentId) -> Result<Cut, PrepareError> {
+        let (documents, wanted) = (workshop.documents.clone(), id.clone());
+        let read = tokio::task::spawn_blocking(move || documents.read(&wanted)).await.map_err(died)?;
+        let (stored, bytes) = read?.ok_or(PrepareError::Gone)?;
+        let hash = stored.content_hash.unwrap_or_else(|| ContentHash::of(&bytes));
+        if let Some(document) = carried(workshop, &stored, hash)? {
+            return Ok(Cut { document, stored, missing: Vec::new(), carried: true });
+        }
+        let extracted = self.extractor.extract(&stored.name, bytes).await?;
+        let (workshop, id) = (workshop.clone(), id.clone());
+        tokio::task::spawn_blocking(move || {
+            let embedder = Arc::clone(&workshop.embedder);
+            let chunks = ingest::split(&extracted, &workshop.chunking, &|text| embedder.count_tokens(text));
+            let pages = extracted
+                .marks
+                .iter()
+                .filter(|mark| matches!(mark.kind, MarkKind::Page { .. } | MarkKind::Slide { .. }));
+            let pages = u32::try_from(pages.count()).ok().filter(|pages| *pages > 0);
+            let known = known_vectors(&workshop, &id)?;
+            let texts: Vec<String> = chunks.iter().map(|chunk| chunk.embedding_text(&extracted.title)).collect();
+            let vectors: Vec<Vec<f32>> =
+                texts.iter().map(|text| known.get(text).cloned().unwrap_or_default()).collect();
+            let missing = texts.into_iter().enumerate().filter(|(at, _)| vectors[*at].is_empty()).collect();
+            let entry = DocumentEntry {
+                id,
+                name: stored.name.clone(),
+                title: extracted.title,
+                kind: extracted.kind,
+                content_hash: hash,
+                bytes: stored.bytes,
+                chunks: u32::try_from(chunks.len()).unwrap_or(u32::MAX),
+                pages,
+                warnings: extracted.warnings,
+                attributes: stored.attributes.clone(),
+                language: String::new(),
+            };
+            let document = IndexedDocument { entry, text: extracted.text.into(), chunks, vectors };
+            Ok(Cut { document, stored, missing, carried: false })
+        })
+        .await
+        .map_err(died)?
+    }
+
+    /// Gives a group of cut documents their vectors with as few calls as the embedder likes.
+    ///
+    /// When the call for the whole group fails, each document is tried alone, so that one cannot fail the others.
+    pub(super) async fn embed(
+        &self,
+        workshop: &Workshop,
+        group: Vec<Cut>,
+    ) -> Vec<(StoredDocument, Result<Prepared, PrepareError>)> {
+        let texts: Vec<String> =
+            group.iter().flat_map(|cut| cut.missing.iter().map(|(_, text)| text.clone())).collect();
+        if texts.is_empty() {
+            return group.into_iter().map(|cut| (cut.stored.clone(), Ok(cut.ready(0, 0)))).collect();
+        }
+        match workshop.embedder.embed(&texts, Purpose::Passage).await {
+            Ok(embedded) => {
+                let each = embedded.model_tokens / texts.len() as u64;
+                let mut vectors = embedded.vectors.into_iter();
+                group
+                    .into_iter()
+                    .map(|cut| (cut.stored.clone(), filled(cut, &mut vectors, each, workshop.spec.dimension)))
+                    .collect()
+            }
+            Err(error) if group.len() == 1 => {
+                group.into_iter().map(|cut| (cut.stored, Err(error.clone().into()))).collect()
+            }
+            Err(_) => {
+                let mut all = Vec::with_capacity(group.len());
+                for cut in group {
+                    all.extend(Box::pin(self.embed(workshop, vec![cut])).await);
+                }
+                all
+            }
+        }
+    }
+}
+
+/// Puts the next vectors into the chunks that miss one.
+fn filled(
+    mut cut: Cut,
+    vectors: &mut impl Iterator<Item = Vec<f32>>,
+    tokens_each: u64,
+    dimension: usize,
+) -> Result<Prepared, PrepareError> {
+    let count = cut.missing.len() as u64;
+    for (at, _) in std::mem::take(&mut cut.missing) {
+        let vector = vectors.next().unwrap_or_default();
+        if vector.len() != dimension {
+            let reason = format!("a vector has {} numbers, the index {dimension}", vector.len());
+            return Err(EmbedError::Invalid { provider: cut.document.entry.kind, reason }.into());
+        }
+        cut.document.vectors[at] = vector;
+    }
+    Ok(cut.ready(count, count * tokens_each))
+}
+
+/// The document as the donor has it, when the same bytes would come out the same.
+fn carried(
+    workshop: &Workshop,
+    stored: &StoredDocument,
+    hash: ContentHash,
+) -> Result<Option<IndexedDocument>, IndexError> {
+    let Some(donor) = workshop.donor.as_ref().filter(|donor| *donor.spec() == workshop.spec) else { return Ok(None) };
+    let same = donor.document(&stored.id).filter(|entry| entry.content_hash == hash);
+    // The reader may go by the name's ending where content cannot tell, so a twin must share it.
+    let twin = || donor.document_with(&hash).filter(|entry| ending(&entry.name) == ending(&stored.name));
+    let Some(entry) = same.or_else(twin) else { return Ok(None) };
+    let Some(mut document) = donor.export(&entry.id)? else { return Ok(None) };
+    document.entry.id = stored.id.clone();
+    document.entry.name.clone_from(&stored.name);
+    document.entry.attributes = stored.attributes.clone();
+    Ok(Some(document))
+}
+
+fn ending(name: &str) -> Option<String> {
+    Path::new(name).extension().map(|ending| ending.to_string_lossy().to_lowercase())
+}
+
+/// The vectors that the donor has of this document's chunks, by what the embedder read.
+fn known_vectors(workshop: &Workshop, id: &DocumentId) -> Result<HashMap<String, Vec<f32>>, IndexError> {
+    let alike = |donor: &&Snapshot| donor.spec().embedder == workshop.spec.embedder;
+    let Some(donor) = workshop.donor.as_ref().filter(alike) else { return Ok(HashMap::new()) };
+    let Some(old) = donor.export(id)? else { return Ok(HashMap::new()) };
+    let title = old.entry.title;
+    Ok(old.chunks.iter().map(|chunk| chunk.embedding_text(&title)).zip(old.vectors).collect())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
+fn died(error: tokio::task::JoinError) -> PrepareError {
+    PrepareError::Died(error.to_string())
+}

@@ -1,0 +1,189 @@
+//! An HNSW graph of vectors (usearch): built once, then only read.
+//!
+//! A graph is never changed after it is built: more vectors make another graph from a copy, and vectors that are gone
+//! stay in it until it is built anew, left out by whoever searches. So any number of snapshots read one graph while the
+//! writer prepares the next, without a lock between them.
+
+use std::path::Path;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+
+use half::f16;
+use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
+
+use super::IndexError;
+use super::schema::{halves, singles};
+use crate::domain::Ranked;
+
+/// Neighbours a vector has in the graph; usearch's own default.
+const CONNECTIVITY: usize = 16;
+/// Candidates weighed when a vector is added; usearch's own default.
+const EXPANSION_ADD: usize = 128;
+/// Candidates weighed when vectors are searched; measured: recall@10 against exact search, see the tests.
+const EXPANSION_SEARCH: usize = 128;
+/// Threads that search one graph at the same moment; more wait, for a fraction of a millisecond.
+const SEATS: usize = 16;
+/// Fewer vectors are added by one thread: starting more would take longer.
+const WORTH_THREADS: usize = 2_000;
+
+/// A vector and the key of its chunk.
+pub(super) type Row<'a> = (u64, &'a [f16]);
+
+/// The graph.
+pub(super) struct Graph {
+    index: Index,
+    seats: Seats,
+}
+
+impl Graph {
+    /// A graph of `rows`, whose vectors have `dimension` numbers and unit length.
+    pub fn build(dimension: usize, rows: &[Row]) -> Result<Self, IndexError> {
+        let graph = Self::empty(dimension)?;
+        graph.add(rows)?;
+        Ok(graph)
+    }
+
+    /// A graph of all that is in this one, and `rows`. This one stays as it is.
+    pub fn grown(&self, rows: &[Row]) -> Result<Self, IndexError> {
+        let graph = Self::empty(self.index.dimensions())?;
+        let copy = self.to_bytes()?;
+        graph.index.load_from_buffer(&copy).map_err(IndexError::usearch("copy"))?;
+        drop(copy);
+        graph.add(rows)?;
+        Ok(graph)
+    }
+
+    /// Reads a graph from a file whose checksum held.
+    pub fn load(path: &Path, dimension: usize) -> Result<Self, IndexError> {
+        let path = path.to_str().ok_or_else(|| IndexError::Engine("the path of the vectors is no UTF-8".into()))?;
+        let graph = Self::empty(dimension)?;
+        graph.index.load(path).map_err(IndexError::usearch("load"))?;
+        if (graph.index.dimensions(), graph.index.scalar_kind()) != (dimension, ScalarKind::F16) {
+            return Err(IndexError::Engine("the vectors are of another kind".into()));
+        }
+        graph.reserve(0)?;
+        Ok(graph)
+    }
+
+    /// The graph as [`Graph::load`] reads it from a file.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, IndexError> {
+        let mut bytes = vec![0; self.index.serialized_length()];
+        self.index.save_to_buffer(&mut bytes).map_err(IndexError::usearch("save"))?;
+        Ok(bytes)
+    }
+
+    fn empty(dimension: usize) -> Result<Self, IndexError> {
+        let options = IndexOptions {
+            dimensions: dimension,
+            metric: MetricKind::IP,
+            quantization: ScalarKind::F16,
+            connectivity: CONNECTIVITY,
+            expansion_add: EXPANSION_ADD,
+            expansion_search: EXPANSION_SEARCH,
+            multi: false,
+        };
+        let index = Index::new(&options).map_err(IndexError::usearch("make"))?;
+        Ok(Self { index, seats: Seats::new(SEATS) })
+    }
+
+    /// Makes room for `more` vectors, and for the threads; usearch does neither by itself.
+    fn reserve(&self, more: usize) -> Result<(), IndexError> {
+        let capacity = self.index.size() + more;
+        self.index.reserve_capacity_and_threads(capacity, SEATS).map_err(IndexError::usearch("make room for"))?;
+        if self.index.capacity() < capacity {
+            return Err(IndexError::Engine("no memory is left for the vectors".into()));
+        }
+        Ok(())
+    }
+
+    fn add(&self, rows: &[Row]) -> Result<(), IndexError> {
+        self.reserve(rows.len())?;
+        let threads =
+            if rows.len() < WORTH_THREADS { 1 } else { thread::available_parallelism().map_or(1, usize::from) };
+        let share = rows.len().div_ceil(threads.min(SEATS)).max(1);
+        thread::scope(|scope| {
+            let adding: Vec<_> = rows.chunks(share).map(|rows| scope.spawn(|| self.add_each(rows))).collect();
+            adding.into_iter().try_for_each(|thread| {
+                thread.join().unwrap_or_else(|_| Err(IndexError::Engine("adding vectors panicked".into())))
+            })
+        })
+    }
+
+    fn add_each(&self, rows: &[Row]) -> Result<(), IndexError> {
+        for (key, vector) in rows {
+            self.index.add(*key, &singles(vector)).map_err(IndexError::usearch("add"))?;
+        }
+        Ok(())
+    }
+
+    /// Vectors in it, gone ones counted too.
+    pub fn len(&self) -> usize {
+        self.index.size()
+    }
+
+    /// Whether the vector of `key` is in it.
+    pub fn contains(&self, key: u64) -> bool {
+        self.index.contains(key)
+    }
+
+    /// The vector of `key`.
+    pub fn get(&self, key: u64) -> Option<Vec<f16>> {
+        self.get_singles(key).map(|vector| halves(&vector))
+    }
+
+    /// The vector of `key`, in single precision.
+    pub fn get_singles(&self, key: u64) -> Option<Vec<f32>> {
+        let mut vector = vec![0.0f32; self.index.dimensions()];
+        matches!(self.index.get(key, &mut vector), Ok(1)).then_some(vector)
+    }
+
+    /// The `depth` best by inner product of those `may` be taken, or of all; best first, nearly always the true best.
+    pub fn search(
+        &self,
+        vector: &[f32],
+        depth: usize,
+        may: Option<&dyn Fn(u64) -> bool>,
+    ) -> Result<Vec<Ranked>, IndexError> {
+        let depth = depth.min(self.len());
+        if depth == 0 {
+            return Ok(Vec::new());
+        }
+        let _seat = self.seats.take();
+        let found = match may {
+            None => self.index.search(vector, depth),
+            Some(may) => self.index.filtered_search(vector, depth, may),
+        };
+        let found = found.map_err(IndexError::usearch("search"))?;
+        // usearch's distance of inner products is 1 - product.
+        Ok(found.keys.into_iter().zip(found.distances).map(|(key, far)| Ranked { key, score: 1.0 - far }).collect())
+    }
+}
+
+/// Lets a number of threads in at a time; usearch refuses those it has no room for.
+struct Seats {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// A seat that is taken until it is dropped.
+struct Seat<'a>(&'a Seats);
+
+impl Seats {
+    fn new(seats: usize) -> Self {
+        Self { free: Mutex::new(seats), freed: Condvar::new() }
+    }
+
+    fn take(&self) -> Seat<'_> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Seat(self)
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.freed.notify_one();
+    }
+}

@@ -1,0 +1,164 @@
+//! What tantivy holds, as one state's readers see it: word search, stored chunks and texts, the catalog's entries.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tantivy::collector::{FilterCollector, TopDocs};
+use tantivy::columnar::Column;
+use tantivy::query::{Bm25StatisticsProvider, BooleanQuery, BoostQuery, Occur, Query, TermQuery};
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{DocAddress, DocSet, Score, Searcher, SegmentReader, TERMINATED, TantivyDocument, Term};
+
+use super::catalog::{Allowed, document_of, key_of};
+use super::fuse::best_first;
+use super::schema::{Fields, KEY, META, Meta};
+use crate::domain::Ranked;
+
+/// Readers of one commit.
+pub(super) struct Words {
+    searcher: Searcher,
+    fields: Fields,
+    /// Keys of chunks, by segment; none where a segment holds no chunks.
+    keys: Vec<Option<Column<u64>>>,
+    chunks: u64,
+    tokens: u64,
+}
+
+impl Words {
+    /// Prepares the readers of a commit.
+    pub fn new(searcher: Searcher, fields: Fields) -> tantivy::Result<Self> {
+        let segments = searcher.segment_readers();
+        let keys: Vec<Option<Column<u64>>> =
+            segments.iter().map(|segment| segment.fast_fields().column_opt(KEY)).collect::<tantivy::Result<_>>()?;
+        let chunks = keys.iter().flatten().map(|keys| u64::from(keys.values.num_vals())).sum();
+        let tokens = total_tokens(&searcher, fields.body)?;
+        Ok(Self { searcher, fields, keys, chunks, tokens })
+    }
+
+    /// Whether each segment with chunks is as long as the commit record says.
+    pub fn is_whole(&self) -> bool {
+        let mut segments = self.searcher.segment_readers().iter().zip(&self.keys);
+        segments.all(|(segment, keys)| keys.as_ref().is_none_or(|keys| keys.num_docs() == segment.max_doc()))
+    }
+
+    /// The entries of all documents, in no order.
+    ///
+    /// # Errors
+    /// When the column cannot be read; `InvalidData` when what stands there is no entry.
+    pub fn entries(&self) -> tantivy::Result<Vec<Meta>> {
+        let mut entries = Vec::new();
+        for segment in self.searcher.segment_readers() {
+            read_entries(segment, &mut entries)?;
+        }
+        Ok(entries)
+    }
+
+    /// The `depth` best chunks by BM25 (k1 1.2, b 0.75) of any of these terms, which count as often as they are named;
+    /// best first.
+    pub fn search(
+        &self,
+        terms: &BTreeMap<String, u32>,
+        allowed: Option<Arc<Allowed>>,
+        depth: usize,
+    ) -> tantivy::Result<Vec<Ranked>> {
+        let depth = depth.min(usize::try_from(self.chunks).unwrap_or(usize::MAX));
+        if depth == 0 || terms.is_empty() {
+            return Ok(Vec::new());
+        }
+        let clauses = terms.iter().map(|(term, times)| (Occur::Should, self.clause(term, *times)));
+        let query = BooleanQuery::new(clauses.collect());
+        let best = TopDocs::with_limit(depth).order_by_score();
+        let found = match allowed {
+            None => self.searcher.search_with_statistics_provider(&query, &best, self)?,
+            Some(allowed) => {
+                let may = move |key: u64| allowed.numbers.contains(document_of(key));
+                let best = FilterCollector::new(KEY.to_owned(), may, best);
+                self.searcher.search_with_statistics_provider(&query, &best, self)?
+            }
+        };
+        let mut hits: Vec<Ranked> = found.into_iter().filter_map(|(score, at)| self.ranked(score, at)).collect();
+        best_first(&mut hits);
+        Ok(hits)
+    }
+
+    fn clause(&self, term: &str, times: u32) -> Box<dyn Query> {
+        let term = TermQuery::new(Term::from_field_text(self.fields.body, term), IndexRecordOption::WithFreqs);
+        #[expect(clippy::cast_precision_loss, reason = "a question has few words")]
+        let weight = times as Score;
+        if times == 1 { Box::new(term) } else { Box::new(BoostQuery::new(Box::new(term), weight)) }
+    }
+
+    fn ranked(&self, score: Score, at: DocAddress) -> Option<Ranked> {
+        let keys = self.keys.get(at.segment_ord as usize)?.as_ref()?;
+        Some(Ranked { key: keys.first(at.doc_id)?, score })
+    }
+
+    /// The stored chunk of `key`.
+    pub fn chunk(&self, key: u64) -> tantivy::Result<Option<TantivyDocument>> {
+        self.find(self.fields.key, key)
+    }
+
+    /// The text of document `number`.
+    pub fn text(&self, number: u64) -> tantivy::Result<String> {
+        let mut text = String::new();
+        for place in 0.. {
+            let Some(stored) = self.find(self.fields.part, key_of(number, place))? else { break };
+            text.push_str(self.fields.part(&stored).unwrap_or_default());
+        }
+        Ok(text)
+    }
+
+    /// The one document whose `field` is `value`.
+    fn find(&self, field: Field, value: u64) -> tantivy::Result<Option<TantivyDocument>> {
+        let term = Term::from_field_u64(field, value);
+        for (place, segment) in (0..).zip(self.searcher.segment_readers()) {
+            let Some(mut found) = segment.inverted_index(field)?.read_postings(&term, IndexRecordOption::Basic)? else {
+                continue;
+            };
+            while found.doc() != TERMINATED {
+                if !segment.is_deleted(found.doc()) {
+                    return self.searcher.doc(DocAddress::new(place, found.doc())).map(Some);
+                }
+                found.advance();
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// BM25 counts chunks alone: tantivy's own count would take parts of texts for chunks without words, and so halve the
+/// average length. Deleted chunks count until a merge drops them, in all figures alike.
+impl Bm25StatisticsProvider for Words {
+    fn total_num_tokens(&self, _: Field) -> tantivy::Result<u64> {
+        Ok(self.tokens)
+    }
+
+    fn total_num_docs(&self) -> tantivy::Result<u64> {
+        Ok(self.chunks)
+    }
+
+    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
+        self.searcher.doc_freq(term)
+    }
+}
+
+fn total_tokens(searcher: &Searcher, body: Field) -> tantivy::Result<u64> {
+    let of_segment = |segment: &SegmentReader| Ok(segment.inverted_index(body)?.total_num_tokens());
+    searcher.segment_readers().iter().map(of_segment).sum()
+}
+
+fn read_entries(segment: &SegmentReader, entries: &mut Vec<Meta>) -> tantivy::Result<()> {
+    let Some(column) = segment.fast_fields().str(META)? else { return Ok(()) };
+    let mut ords: Vec<u64> = segment.doc_ids_alive().flat_map(|doc| column.term_ords(doc)).collect();
+    ords.sort_unstable();
+    let mut bad = None;
+    let whole = column.dictionary().sorted_ords_to_term_cb(&ords, |json| match serde_json::from_slice(json) {
+        Ok(meta) => entries.push(meta),
+        Err(error) => bad = Some(error),
+    })?;
+    match bad {
+        Some(error) => Err(std::io::Error::from(error).into()),
+        None if !whole => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
+        None => Ok(()),
+    }
+}

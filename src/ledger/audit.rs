@@ -1,0 +1,40 @@
+//! Who did what.
+
+use rusqlite::{Connection, params};
+
+use super::{AuditEntry, Ledger, Result, lists};
+use crate::domain::{TenantId, Timestamp};
+
+impl Ledger {
+    /// Appends an entry; `number` and `at` are set here.
+    pub async fn audit(&self, entry: AuditEntry) -> Result<()> {
+        let sql = "INSERT INTO audit (at, actor, action, tenant, target, request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let append = move |db: &Connection| {
+            let (now, tenant) = (Timestamp::now().as_millis(), entry.tenant.as_ref().map(TenantId::as_str));
+            db.execute(sql, params![now, entry.actor, entry.action, tenant, entry.target, entry.request_id])
+        };
+        self.writer.write(append).await.map(drop)
+    }
+
+    /// The newest entries, newest first.
+    pub async fn audit_log(&self, limit: usize) -> Result<Vec<AuditEntry>> {
+        let sql =
+            "SELECT number, at, actor, action, tenant, target, request_id FROM audit ORDER BY number DESC LIMIT ?1";
+        let newest = move |db: &Connection| {
+            let mut statement = db.prepare(sql)?;
+            let rows = statement.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+                Ok(AuditEntry {
+                    number: row.get(0)?,
+                    at: lists::time(row, 1)?,
+                    actor: row.get(2)?,
+                    action: row.get(3)?,
+                    tenant: lists::tenant(row, 4)?,
+                    target: row.get(5)?,
+                    request_id: row.get(6)?,
+                })
+            })?;
+            rows.collect()
+        };
+        self.readers.read(newest).await
+    }
+}

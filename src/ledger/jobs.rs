@@ -1,0 +1,67 @@
+//! Jobs.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Ledger, Listed, Page, Result, lists};
+use crate::domain::{Job, JobId, JobState, TenantId};
+
+impl Ledger {
+    /// Writes a job, new or changed.
+    pub async fn save_job(&self, tenant: &TenantId, job: Job) -> Result<()> {
+        let (tenant, entry) = (tenant.clone(), serde_json::to_string(&job)?);
+        let (id, state) = (job.id.to_string(), job.state.as_str());
+        let sql = "INSERT OR REPLACE INTO jobs VALUES (?1, ?2, ?3, ?4)";
+        self.writer.write(move |db| db.execute(sql, params![tenant.as_str(), id, state, entry]).map(drop)).await
+    }
+
+    /// One job.
+    pub async fn job(&self, tenant: &TenantId, id: JobId) -> Result<Option<Job>> {
+        let key = [tenant.to_string(), id.to_string()];
+        let sql = "SELECT entry FROM jobs WHERE tenant = ?1 AND id = ?2";
+        self.readers.read(move |db| db.query_row(sql, key, |row| lists::entry(row, 0)).optional()).await
+    }
+
+    /// A page of jobs, of one state or all; ids order by time.
+    pub async fn jobs(&self, tenant: &TenantId, page: Page<JobId>, state: Option<JobState>) -> Result<Listed<Job>> {
+        let (tenant, page, state) = (tenant.clone(), page.by_text(), state.map(JobState::as_str));
+        self.readers.read(move |db| lists::list(db, "jobs", &tenant, state, &page)).await
+    }
+
+    /// Jobs that a dead process left queued or running, oldest first.
+    pub async fn unfinished_jobs(&self, tenant: &TenantId) -> Result<Vec<Job>> {
+        let tenant = tenant.to_string();
+        let unfinished = move |db: &Connection| {
+            // `+id` makes SQLite look for the few of these states instead of walking through all jobs in order.
+            let mut statement =
+                db.prepare("SELECT entry FROM jobs WHERE state IN ('queued', 'running') AND tenant = ?1 ORDER BY +id")?;
+            statement.query_map([tenant], |row| lists::entry(row, 0))?.collect()
+        };
+        self.readers.read(unfinished).await
+    }
+
+    /// The newest jobs of all tenants, newest first, for the operator's overview.
+    pub async fn recent_jobs(&self, limit: usize) -> Result<Vec<(TenantId, Job)>> {
+        let recent = move |db: &Connection| {
+            let mut statement = db.prepare("SELECT tenant, entry FROM jobs ORDER BY id DESC LIMIT ?1")?;
+            let rows = statement.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+                Ok((lists::tenant(row, 0)?, lists::entry(row, 1)?))
+            })?;
+            rows.filter_map(|row| row.map(|(tenant, job)| Some((tenant?, job))).transpose()).collect()
+        };
+        self.readers.read(recent).await
+    }
+
+    /// Jobs by state, all tenants; every state is there, in the order of [`JobState::ALL`].
+    pub async fn job_counts(&self) -> Result<Vec<(JobState, u64)>> {
+        self.readers.read(counts).await
+    }
+}
+
+fn counts(db: &Connection) -> rusqlite::Result<Vec<(JobState, u64)>> {
+    let mut statement = db.prepare("SELECT COUNT(*) FROM jobs WHERE state = ?1")?;
+    let count = |state: JobState| {
+        let jobs = statement.query_row([state.as_str()], |row| lists::count(row, 0))?;
+        Ok((state, jobs))
+    };
+    JobState::ALL.into_iter().map(count).collect()
+}

@@ -1,0 +1,229 @@
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use bytes::Bytes;
+use wiremock::matchers::{header, header_exists, method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+
+const SHORT: Duration = Duration::from_millis(300);
+const LONG: Duration = Duration::from_secs(20);
+
+fn settings(base_url: &str) -> ProviderConfig {
+    let text = format!("base_url = {base_url:?}\nmax_concurrent = 4");
+    toml::from_str(&text).unwrap()
+}
+
+/// As in production, but with pauses that a test need not wait for.
+fn quick() -> RetryPolicy {
+    RetryPolicy { first_backoff: Duration::from_millis(1), ..RetryPolicy::default() }
+}
+
+fn provider(base_url: &str) -> Provider {
+    Provider::for_tests(&settings(base_url), quick())
+}
+
+async fn post(provider: &Provider, timeout: Duration) -> Result<Bytes, CallError> {
+    provider.post("/embeddings", Bytes::from_static(b"{}"), Urgency::Now, timeout, 1 << 20).await
+}
+
+async fn server_that(answers: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(answers).mount(&server).await;
+    server
+}
+
+async fn calls(server: &MockServer) -> usize {
+    server.received_requests().await.unwrap().len()
+}
+
+/// Says `reply` to whoever connects, then keeps the connection open without another byte.
+fn stalling_server(reply: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(reply.as_bytes());
+            open.push(stream);
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_call_carries_the_key_and_nothing_else_that_identifies() {
+    let server = MockServer::start().await;
+    let answer = ResponseTemplate::new(200).set_body_string("{}");
+    Mock::given(path("/v1/embeddings"))
+        .and(header("authorization", "Bearer sk-1"))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
+    let settings = settings(&format!("{}/v1/", server.uri()));
+    let key = SecretString::from("sk-1");
+    let provider = Provider::new("p", &settings, Some(&key), http_client().unwrap(), quick()).unwrap();
+    assert_eq!(post(&provider, LONG).await.unwrap(), "{}");
+    let request = &server.received_requests().await.unwrap()[0];
+    assert!(request.headers.keys().all(|name| !name.as_str().starts_with("openai-")));
+}
+
+#[tokio::test]
+async fn without_a_key_no_authorization_is_sent() {
+    let server = MockServer::start().await;
+    Mock::given(header_exists("authorization")).respond_with(ResponseTemplate::new(418)).mount(&server).await;
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(200)).mount(&server).await;
+    assert!(post(&provider(&server.uri()), LONG).await.is_ok());
+}
+
+#[tokio::test]
+async fn faults_that_may_pass_are_tried_three_times_and_others_once() {
+    for (status, attempts) in [(429, 3), (500, 3), (503, 3), (408, 3), (400, 1), (401, 1), (404, 1), (501, 1), (302, 1)]
+    {
+        let server = server_that(ResponseTemplate::new(status).set_body_string("secret of the provider")).await;
+        let error = post(&provider(&server.uri()), LONG).await.unwrap_err();
+        assert!(matches!(&error, CallError::Unavailable(reason) if reason.contains(&status.to_string())), "{error}");
+        assert!(!error.to_string().contains("secret"));
+        assert_eq!(calls(&server).await, attempts, "status {status}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_that_passes_is_not_seen() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(503)).up_to_n_times(2).mount(&server).await;
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(200).set_body_string("[]")).mount(&server).await;
+    assert_eq!(post(&provider(&server.uri()), LONG).await.unwrap(), "[]");
+}
+
+#[tokio::test]
+async fn a_retry_after_beyond_the_deadline_ends_the_call_at_once() {
+    for value in ["86400", "25", "Thu, 31 Dec 2099 23:59:59 GMT"] {
+        let server = server_that(ResponseTemplate::new(429).insert_header("retry-after", value)).await;
+        let started = Instant::now();
+        assert!(post(&provider(&server.uri()), LONG).await.is_err());
+        assert!(started.elapsed() < LONG / 2, "waited for {value}");
+        assert_eq!(calls(&server).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_never_answers_or_trickles_is_left_at_the_deadline() {
+    for reply in ["", "HTTP/1.1 200 OK\r\ncontent-", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\":"] {
+        let provider = provider(&format!("http://{}", stalling_server(reply)));
+        assert!(matches!(post(&provider, SHORT).await, Err(CallError::Unavailable(_))), "{reply}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_not_there_or_speaks_no_tls_is_unavailable() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = listener.local_addr().unwrap();
+    drop(listener);
+    let plain = stalling_server("HTTP/1.1 200 OK\r\n\r\n");
+    for base_url in [format!("http://{nobody}"), format!("https://{plain}"), "http://no-such-host.invalid".into()] {
+        let error = post(&provider(&base_url), SHORT).await.unwrap_err();
+        assert!(matches!(error, CallError::Unavailable(_)), "{error}");
+        assert!(!error.to_string().contains("127.0.0.1"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_over_the_limit_is_not_read() {
+    let announced = server_that(ResponseTemplate::new(200).set_body_string("x".repeat((1 << 20) + 1))).await;
+    let endless = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]);
+        stream.write_all(endless.as_bytes()).unwrap();
+        let piece = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+        while stream.write_all(piece.as_bytes()).is_ok() {}
+    });
+    for base_url in [announced.uri(), format!("http://{address}")] {
+        assert!(matches!(post(&provider(&base_url), LONG).await, Err(CallError::Invalid(_))), "{base_url}");
+    }
+}
+
+#[tokio::test]
+async fn five_failed_calls_open_the_circuit_for_builds_but_not_for_questions() {
+    let server = server_that(ResponseTemplate::new(500)).await;
+    let provider = provider(&server.uri());
+    let build = || provider.post("/embeddings", Bytes::new(), Urgency::Background, LONG, 1024);
+    for _ in 0..5 {
+        assert!(build().await.is_err());
+    }
+    assert_eq!(calls(&server).await, 15);
+    let error = build().await.unwrap_err();
+    assert!(error.to_string().contains("next try"), "{error}");
+    assert_eq!(calls(&server).await, 15, "called through an open circuit");
+    assert!(post(&provider, LONG).await.is_err());
+    assert_eq!(calls(&server).await, 18, "a question was refused for a build's failures");
+}
+
+#[tokio::test]
+async fn texts_that_a_provider_refuses_do_not_open_the_circuit() {
+    let server = server_that(ResponseTemplate::new(400)).await;
+    let provider = provider(&server.uri());
+    for _ in 0..10 {
+        assert!(post(&provider, LONG).await.is_err());
+    }
+    assert_eq!(calls(&server).await, 10);
+}
+
+#[tokio::test]
+async fn builds_leave_a_call_free_for_questions() {
+    let stall = stalling_server("");
+    let provider = Arc::new(provider(&format!("http://{stall}")));
+    let builds: Vec<_> = (0..8)
+        .map(|_| {
+            let provider = provider.clone();
+            tokio::spawn(async move { provider.post("/", Bytes::new(), Urgency::Background, LONG, 1).await })
+        })
+        .collect();
+    while provider.calls.available_permits() > 1 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(provider.calls.available_permits(), 1);
+    builds.iter().for_each(tokio::task::JoinHandle::abort);
+    while provider.calls.available_permits() < 4 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(provider.background.available_permits(), 3, "an abandoned call kept its permit");
+}
+
+#[test]
+fn keys_come_from_the_file_or_the_setting_but_not_from_both() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("key"), "sk-file\n").unwrap();
+    let with = |inline: Option<&str>, file: Option<&str>| {
+        let settings = ProviderConfig {
+            api_key: inline.map(SecretString::from),
+            api_key_file: file.map(PathBuf::from),
+            ..settings("http://127.0.0.1:1")
+        };
+        read_key(root.path(), "p", &settings).map(|key| key.map(|key| key.expose_secret().to_owned()))
+    };
+    assert_eq!(with(None, Some("key")).unwrap().as_deref(), Some("sk-file"));
+    assert_eq!(with(Some("sk-inline"), None).unwrap().as_deref(), Some("sk-inline"));
+    assert_eq!(with(None, None).unwrap(), None);
+    assert!(matches!(with(Some("a"), Some("key")), Err(ProviderError::TwoKeys { .. })));
+    let missing = with(None, Some("absent")).unwrap_err().to_string();
+    assert!(missing.starts_with("cannot read the key of provider `p` from absent"), "{missing}");
+}
+
+#[test]
+fn a_key_that_would_break_the_header_is_refused() {
+    let key = SecretString::from("two\nlines");
+    let made = Provider::new("p", &settings("http://127.0.0.1:1"), Some(&key), http_client().unwrap(), quick());
+    assert!(matches!(made, Err(ProviderError::Key { .. })));
+}

@@ -1,0 +1,119 @@
+//! Law 1: no tenant ever sees, delays or breaks another.
+
+use carrel::access::Permission;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Root, TestApp};
+
+async fn two() -> TestApp {
+    let root = Root::new()
+        .tenant("acme", "", &[("plan.md", "# Plan\n\nThe zebra migration starts in March.\n")])
+        .tenant("globex", "", &[("plan.md", "# Plan\n\nThe walrus budget is nine million.\n")]);
+    root.start().await
+}
+
+#[tokio::test]
+async fn a_tenant_finds_its_own_documents_and_never_anothers() {
+    let app = two().await;
+    let acme = app.tenant("acme").await;
+    let found = acme.ask("What is the walrus budget?").await;
+    assert!(!found.text.contains("walrus budget is nine"), "{}", found.text);
+    let own = acme.ask("When does the zebra migration start?").await.ok();
+    assert_eq!(own["citations"][0]["quote"], "The zebra migration starts in March.");
+}
+
+#[tokio::test]
+async fn another_tenants_things_are_as_absent_as_things_that_never_were() {
+    let app = two().await;
+    let (acme, globex) = (app.tenant("acme").await, app.tenant("globex").await);
+    globex.upload("secret.txt", "the walrus password is swordfish").await;
+    let job = globex.reindex().await["id"].as_str().unwrap().to_owned();
+    let missing = "0192f0c0-0000-7000-8000-000000000000";
+    for (theirs, never) in [
+        ("/api/v1/documents/secret.txt".to_owned(), "/api/v1/documents/never.txt".to_owned()),
+        ("/api/v1/documents/secret.txt/text".to_owned(), "/api/v1/documents/never.txt/text".to_owned()),
+        (format!("/api/v1/jobs/{job}"), format!("/api/v1/jobs/{missing}")),
+    ] {
+        let same = |mut body: Value| {
+            for key in ["request_id", "instance"] {
+                body.as_object_mut().unwrap().remove(key);
+            }
+            body
+        };
+        let (theirs, never) =
+            (acme.get(&theirs).await.problem(404, "not_found"), acme.get(&never).await.problem(404, "not_found"));
+        assert_eq!(same(theirs), same(never));
+    }
+    acme.delete("/api/v1/documents/secret.txt").await.problem(404, "not_found");
+    assert_eq!(globex.get("/api/v1/documents/secret.txt").await.ok()["state"], "live");
+}
+
+#[tokio::test]
+async fn a_tenant_named_in_a_body_or_filter_selects_nothing() {
+    let app = two().await;
+    let acme = app.tenant("acme").await;
+    let reply = acme.post("/api/v1/query", json!({ "query": "walrus budget", "tenant": "globex" })).await;
+    assert!(reply.status.is_client_error(), "{}", reply.text);
+    let filter = json!({ "type": "eq", "key": "tenant", "value": "globex" });
+    let reply = acme.post("/api/v1/search", json!({ "query": "walrus budget", "filter": filter })).await.ok();
+    assert_eq!(reply["hits"], json!([]));
+}
+
+#[tokio::test]
+async fn each_route_refuses_strangers_and_tokens_without_its_scope() {
+    let app = two().await;
+    let scraper = app.minted(None, &[Permission::Metrics]).await;
+    let reader = app.minted(Some("acme"), &[Permission::DocumentsRead]).await;
+    for (method, path) in [
+        (Method::POST, "/api/v1/query"),
+        (Method::POST, "/api/v1/search"),
+        (Method::POST, "/query"),
+        (Method::POST, "/api/v1/reindex"),
+        (Method::DELETE, "/api/v1/documents/plan.md"),
+        (Method::GET, "/api/v1/tenants"),
+        (Method::POST, "/api/v1/tenants/acme/reindex"),
+        (Method::DELETE, "/api/v1/tenants/acme"),
+        (Method::GET, "/api/v1/audit"),
+    ] {
+        let send =
+            |caller: &crate::harness::Caller<'_>| caller.request(method.clone(), path).json(&json!({ "query": "x" }));
+        let status = |request: reqwest::RequestBuilder| async { request.send().await.unwrap().status().as_u16() };
+        assert_eq!(status(send(&app.anonymous())).await, 401, "{method} {path}");
+        assert_eq!(status(send(&app.bearer("a.b.c"))).await, 401, "{method} {path}");
+        assert_eq!(status(send(&reader)).await, 403, "{method} {path}");
+        assert!(matches!(status(send(&scraper)).await, 403 | 404), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_hot_tenant_is_refused_while_its_neighbour_is_not() {
+    let root = Root::new()
+        .tenant(
+            "hot",
+            "[limits]\nqueries_per_minute = 1\nburst = 2\n[answer]\nmin_score = 0.1\n",
+            &[("a.md", "# A\n\nThe answer is blue.\n")],
+        )
+        .tenant("cold", "", &[("a.md", "# A\n\nThe answer is red.\n")]);
+    let app = root.start().await;
+    let (hot, cold) = (app.tenant("hot").await, app.tenant("cold").await);
+    hot.ask("answer?").await.ok();
+    hot.ask("answer?").await.ok();
+    let refused = hot.ask("answer?").await;
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
+    assert!(refused.header("retry-after-ms").parse::<u64>().unwrap() >= 1);
+    refused.problem(429, "rate_limited");
+    cold.ask("answer?").await.ok();
+}
+
+#[tokio::test]
+async fn limits_edited_in_the_file_hold_after_a_reload_without_touching_others() {
+    let app = two().await;
+    let (acme, operator) = (app.tenant("acme").await, app.operator().await);
+    let before = app.desk("globex").status().restarts;
+    app.root().write("tenants/acme.toml", "[limits]\nqueries_per_minute = 1\nburst = 1\n");
+    operator.post("/api/v1/tenants/reload", json!({})).await.ok();
+    acme.ask("zebra").await.ok();
+    acme.ask("zebra").await.problem(429, "rate_limited");
+    assert_eq!(app.desk("globex").status().restarts, before);
+}
