@@ -34,6 +34,7 @@ pub(super) async fn build(cell: Arc<Cell>, shared: Shared, mut job: Job) -> Resu
     let builds = Arc::clone(&shared.builds);
     let _permit = builds.acquire_owned().await.map_err(|closed| BuildError::Died(closed.to_string()))?;
     begin(&mut job);
+    tracing::info!(tenant.id = %cell.id, job.id = %job.id, attempt = job.attempts, "building the index of {}", cell.id);
     shared.ledger.save_job(&cell.id, job.clone()).await?;
     let begun = Instant::now();
     // Caught here, since only here the job is at hand that must say so.

@@ -211,13 +211,7 @@ fn refused(refusal: SignInError) -> Result<(StatusCode, Message), AdminError> {
         SignInError::Weak => StatusCode::UNPROCESSABLE_ENTITY,
         SignInError::Ledger(_) => return Err(refusal.into()),
     };
-    Ok((status, sentence(&refusal.to_string())))
-}
-
-/// `that did not work` as a sentence of a page.
-fn sentence(words: &str) -> Message {
-    let mut rest = words.chars();
-    rest.next().map(|first| format!("{}{}.", first.to_uppercase(), rest.as_str()).into()).unwrap_or_default()
+    Ok((status, Message::sentence(&refusal.to_string())))
 }
 
 #[cfg(test)]

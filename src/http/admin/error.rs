@@ -109,12 +109,12 @@ impl Explained {
         Self::new(StatusCode::NOT_FOUND, "There is nothing here", what, next)
     }
 
-    fn conflict(what: String) -> Self {
+    fn conflict(what: Message) -> Self {
         let next = "Go back, choose another way, and try again. Nothing was changed.";
         Self::new(StatusCode::CONFLICT, "That does not fit what is there", what, next)
     }
 
-    fn refused(what: String) -> Self {
+    fn refused(what: Message) -> Self {
         let next = "Go back, mend it, and try again. Nothing was changed.";
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "That cannot be done as asked", what, next)
     }
@@ -183,7 +183,7 @@ impl AdminError {
             Self::SignIn(error) => match error {
                 SignInError::Ledger(error) => explain_ledger(error),
                 SignInError::Busy => Explained::too_many(LATER),
-                SignInError::Refused | SignInError::Weak => Explained::refused(error.to_string()),
+                SignInError::Refused | SignInError::Weak => Explained::refused(Message::sentence(&error.to_string())),
             },
             Self::Render(_) => Explained::internal(),
         }
@@ -196,15 +196,15 @@ pub fn explain_desk(error: &DeskError) -> Explained {
         DeskError::NoTenant => Explained::gone("There is no such tenant."),
         DeskError::NotFound(_) => Explained::gone("This is not here (any more)."),
         DeskError::TenantExists(_) | DeskError::Quota(_) | DeskError::Store(StoreError::InFolder(_)) => {
-            Explained::conflict(error.to_string())
+            Explained::conflict(Message::sentence(&error.to_string()))
         }
         DeskError::Question(_)
         | DeskError::Attributes(_)
         | DeskError::Settings(_)
-        | DeskError::Store(StoreError::Empty) => Explained::refused(error.to_string()),
+        | DeskError::Store(StoreError::Empty) => Explained::refused(Message::sentence(&error.to_string())),
         DeskError::RateLimited(limited) => Explained::too_many(Duration::from_millis(limited.wait_ms)),
         DeskError::IndexNotReady | DeskError::Quarantined(_) | DeskError::Busy | DeskError::Unresponsive => {
-            Explained::later(error.to_string())
+            Explained::later(Message::sentence(&error.to_string()))
         }
         DeskError::Embed(_) => Explained::later("The embedder does not answer."),
         DeskError::Store(StoreError::TooLarge { limit }) => Explained::too_large(*limit),

@@ -241,6 +241,13 @@ impl Message {
         Self { parts: parts.filter(|part| !part.text.is_empty()).collect() }
     }
 
+    /// The message of an error, whose words begin small and end without a full stop, as a sentence of a page.
+    pub fn sentence(words: &str) -> Self {
+        let mut rest = words.chars();
+        let first = rest.next().map(char::to_uppercase).into_iter().flatten();
+        Self::new(&first.chain(rest).chain(['.']).collect::<String>())
+    }
+
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
@@ -384,6 +391,7 @@ mod tests {
         assert_eq!(html("it`s `so`"), "it<code>s </code>so`");
         assert_eq!(html("one ` alone"), "one ` alone");
         assert!(Message::new("").is_empty());
+        assert_eq!(Message::sentence("wait for `it`").to_string(), "Wait for <code>it</code>.");
     }
 
     #[test]

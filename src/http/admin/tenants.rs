@@ -151,7 +151,7 @@ pub async fn add(
         Err(error @ (DeskError::TenantExists(_) | DeskError::Settings(_))) => {
             let tenants = state.http.tenants.statuses(&who.operator);
             let view = TenantsPage::new(who.shell(Section::Tenants), &tenants, "", Timestamp::now());
-            let error = Message::from(error.to_string());
+            let error = Message::sentence(&error.to_string());
             page_with(StatusCode::UNPROCESSABLE_ENTITY, &TenantsPage { form, error, ..view })
         }
         Err(error) => Err(error.into()),
