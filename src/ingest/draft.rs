@@ -170,11 +170,15 @@ impl Draft {
     /// Writes a whole table; a single column becomes paragraphs.
     pub fn table(&mut self, rows: &[Vec<String>]) {
         if rows.iter().all(|row| trim_row(row).len() <= 1) {
-            rows.iter().flatten().for_each(|cell| self.paragraph(cell));
+            for cell in rows.iter().flatten() {
+                self.paragraph(cell);
+            }
             return;
         }
         self.begin_table();
-        rows.iter().for_each(|row| self.row(row));
+        for row in rows {
+            self.row(row);
+        }
         self.end_table();
     }
 

@@ -75,7 +75,7 @@ fn timed(times: usize, mut work: impl FnMut(usize)) -> String {
             begun.elapsed()
         })
         .collect();
-    let processor = (on_processor() - before) / u32::try_from(times).unwrap();
+    let processor = on_processor().saturating_sub(before) / u32::try_from(times).unwrap();
     took.sort();
     format!("{processor:.1?} (p50 {:.1?}, p99 {:.1?})", took[took.len() / 2], took[took.len() * 99 / 100])
 }

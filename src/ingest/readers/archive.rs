@@ -1,5 +1,7 @@
 //! What begins with ZIP's first bytes: a document of parts, or an archive of documents.
 
+use std::path::Path;
+
 use super::budget::Budget;
 use super::package::Package;
 use super::{epub, odf, office, parts, read_part, sheet};
@@ -48,7 +50,9 @@ fn read_office(
     match main.split('/').next().unwrap_or_default() {
         "word" => office::read_docx(package, main, draft, budget).map(|()| "docx"),
         "ppt" => office::read_pptx(package, main, draft, budget).map(|()| "pptx"),
-        "xl" if main.ends_with(".xml") => sheet::read(package, main, draft, budget).map(|()| "xlsx"),
+        "xl" if Path::new(main).extension().is_some_and(|ending| ending == "xml") => {
+            sheet::read(package, main, draft, budget).map(|()| "xlsx")
+        }
         _ => Err(ExtractError::unsupported("This kind of Office file")),
     }
 }

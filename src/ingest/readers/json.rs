@@ -75,10 +75,9 @@ fn string<'a>(mut rest: &'a str, text: &mut String) -> &'a str {
         rest = match tail.next() {
             Some('n') => pushed(text, '\n', tail.as_str()),
             Some('t') => pushed(text, '\t', tail.as_str()),
-            Some('r' | 'b' | 'f') => tail.as_str(),
             Some('u') => unicode(tail.as_str(), text),
+            Some('r' | 'b' | 'f') | None => tail.as_str(),
             Some(c) => pushed(text, c, tail.as_str()),
-            None => tail.as_str(),
         };
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn read(bytes: &[u8], draft: &mut Draft) {
 }
 
 /// What a group can change and its end takes back.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the format's own")]
 #[derive(Clone, Copy)]
 struct State {
     encoding: &'static Encoding,
@@ -244,8 +245,10 @@ impl Reader<'_> {
     /// Decodes the bytes that wait.
     fn flush(&mut self) {
         if !self.pending.is_empty() {
-            let (text, _) = self.state.encoding.decode_without_bom_handling(&std::mem::take(&mut self.pending));
-            self.push(&text.into_owned());
+            let pending = std::mem::take(&mut self.pending);
+            let (text, _) = self.state.encoding.decode_without_bom_handling(&pending);
+            let text = text.into_owned();
+            self.push(&text);
         }
     }
 

@@ -42,13 +42,14 @@ impl CMap {
                     }
                     operands.clear();
                 }
-                Token::Hex(bytes) => match &mut list {
-                    Some(list) => list.push(bytes),
-                    None => {
+                Token::Hex(bytes) => {
+                    if let Some(list) = &mut list {
+                        list.push(bytes);
+                    } else {
                         operands.push(bytes);
                         map.take(section, &mut operands);
                     }
-                },
+                }
             }
         }
         map
@@ -59,11 +60,10 @@ impl CMap {
         match (section, &operands[..]) {
             (b"begincodespacerange", [low, _]) => self.code_bytes = self.code_bytes.max(low.len()),
             (b"beginbfchar", [from, to]) => self.put(code(from), to),
-            (b"beginbfrange", [low, high, to]) => {
-                if self.ranges.len() < MAX_ENTRIES {
-                    self.ranges.push((code(low), code(high), units(to)));
-                }
+            (b"beginbfrange", [low, high, to]) if self.ranges.len() < MAX_ENTRIES => {
+                self.ranges.push((code(low), code(high), units(to)));
             }
+            (b"beginbfrange", [_, _, _]) => {}
             (b"beginbfrange" | b"beginbfchar" | b"begincodespacerange", _) => return,
             _ => {}
         }

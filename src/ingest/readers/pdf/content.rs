@@ -37,6 +37,7 @@ impl Matrix {
     const IDENTITY: Self = Self([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
 
     /// First `self`, then `outer`.
+    #[expect(clippy::many_single_char_names, reason = "the names of ISO 32000-1, 8.3.3")]
     fn then(self, outer: Self) -> Self {
         let ([a, b, c, d, e, f], [oa, ob, oc, od, oe, of]) = (self.0, outer.0);
         Self([
@@ -211,6 +212,7 @@ impl<'a> Interpreter<'a> {
         }
     }
 
+    #[expect(clippy::many_single_char_names, reason = "the names of ISO 32000-1, 8.3.3")]
     fn place(&mut self, text: String, width: f32) {
         let Matrix([a, b, c, d, x, y]) = self.text.moved(0.0, self.state.rise).then(self.state.matrix);
         let along = a.hypot(b);

@@ -133,6 +133,7 @@ fn type3_scale(font: &Dictionary, document: &Document) -> f32 {
 }
 
 /// `[code [w w …] first last w …]` (ISO 32000-1, 9.7.4.3).
+#[expect(clippy::similar_names, reason = "the rest and the widths of a list")]
 fn composite_widths(list: &[Object], document: &Document) -> HashMap<u32, f32> {
     let mut widths = HashMap::new();
     let mut rest = list;
@@ -187,7 +188,9 @@ fn simple_texts(font: &Dictionary, document: &Document) -> Vec<String> {
     let mut texts =
         base_texts(base.unwrap_or(if symbolic { b"StandardEncoding" } else { b"WinAnsiEncoding" }), document);
     if symbolic {
-        built_in_names(font, document).into_iter().for_each(|(code, name)| set(&mut texts, code, &name, document));
+        for (code, name) in built_in_names(font, document) {
+            set(&mut texts, code, &name, document);
+        }
     }
     let differences = described.and_then(|encoding| value(encoding, b"Differences", document)?.as_array().ok());
     let mut code = 0;
