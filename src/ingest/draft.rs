@@ -138,6 +138,8 @@ impl Draft {
 
     /// Marks what was written since `start`; nothing when nothing was.
     pub fn close(&mut self, start: usize, kind: MarkKind) {
+        let written = self.since(start);
+        let start = start + written.len() - written.trim_start_matches('\n').len();
         let end = self.text.trim_end().len();
         if start < end {
             self.mark(start, end, kind);

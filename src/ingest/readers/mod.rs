@@ -113,7 +113,7 @@ fn read_part(
 ) -> Result<(), ExtractError> {
     budget.take_entry()?;
     draft.end_block();
-    let start = draft.open();
+    let start = draft.len();
     let result = budget.nested(|budget| read(draft, budget));
     draft.close(start, MarkKind::Part { name: name.to_owned() });
     draft.end_block();

@@ -103,7 +103,9 @@ impl Line {
         let mut pieces: Vec<String> = Vec::new();
         let mut previous: Option<&Glyph> = None;
         for glyph in &self.glyphs {
-            if previous.is_some_and(|previous| is_repeated(previous, glyph)) {
+            let blank = glyph.text.trim().is_empty();
+            let again = |previous: &Glyph| is_repeated(previous, glyph) || blank && previous.text.trim().is_empty();
+            if previous.is_some_and(again) {
                 continue;
             }
             if previous.is_some_and(|previous| parts_words(previous, glyph)) {

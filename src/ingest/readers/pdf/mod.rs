@@ -86,7 +86,7 @@ fn title(document: &Document) -> Option<String> {
 
 fn write_page(number: u32, paragraphs: &[Paragraph], sizes: &Sizes, draft: &mut Draft) {
     draft.end_block();
-    let start = draft.open();
+    let start = draft.len();
     for paragraph in paragraphs {
         draft.end_block();
         let at = draft.open();
