@@ -118,7 +118,7 @@ fn read_part(
     draft.close(start, MarkKind::Part { name: name.to_owned() });
     draft.end_block();
     match result {
-        Err(error) if error.code == "too_large" => Err(error),
+        Err(error) if matches!(error.code, "too_large" | "extraction_memory") => Err(error),
         // A picture beside a text is no loss.
         Err(error) if error.code == "unsupported_format" => Ok(()),
         Err(error) => {
