@@ -59,7 +59,7 @@ impl<'a> Package<'a> {
         // Room for what it says it holds: growing by doubling would need twice the memory.
         let declared = usize::try_from(entry.size()).unwrap_or(usize::MAX);
         let mut bytes = Vec::new();
-        bytes.try_reserve_exact(declared.min(budget.bytes_left())).map_err(|_| ExtractError::memory())?;
+        bytes.try_reserve_exact(declared.min(budget.bytes_left()) + 64).map_err(|_| ExtractError::memory())?;
         let result = entry.take(budget.bytes_left() as u64 + 1).read_to_end(&mut bytes);
         budget.take_bytes(bytes.len())?;
         result.map_err(|error| match error.kind() {
