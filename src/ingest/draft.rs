@@ -138,6 +138,8 @@ impl Draft {
 
     /// Marks what was written since `start`; nothing when nothing was.
     pub fn close(&mut self, start: usize, kind: MarkKind) {
+        let written = self.since(start);
+        let start = start + written.len() - written.trim_start_matches('\n').len();
         let end = self.text.trim_end().len();
         if start < end {
             self.mark(start, end, kind);
@@ -230,9 +232,9 @@ impl Draft {
         self.end_block();
     }
 
-    /// Sets the title, unless there is one; cut to a line's length.
+    /// Sets the title, unless there is one or this says nothing; cut to a line's length.
     pub fn title(&mut self, title: &str) {
-        if self.title.is_empty() {
+        if self.title.is_empty() && title.contains(char::is_alphanumeric) {
             let mut line = Self::new(MAX_TITLE_CHARS * 4);
             line.words(title);
             self.title = line.text.chars().take(MAX_TITLE_CHARS).collect();
@@ -280,9 +282,8 @@ impl Draft {
             return Err(ExtractError::too_large(&format!("The document holds more than {limit} MiB of text.")));
         }
         if self.text.trim().is_empty() {
-            return Err(ExtractError::no_text_found(
-                "Is it scanned? Run text recognition (OCR) over it and upload that.",
-            ));
+            let scanned = "Is it scanned? Run text recognition (OCR) over it and upload that.";
+            return Err(ExtractError::no_text_found(self.warnings.first().map_or(scanned, String::as_str)));
         }
         self.marks.sort_by_key(|mark| (mark.start, std::cmp::Reverse(mark.end)));
         if self.title.is_empty() {

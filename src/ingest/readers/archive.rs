@@ -75,3 +75,53 @@ fn read_archive(package: &mut Package, draft: &mut Draft, budget: &mut Budget) -
     }
     Ok("zip")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use crate::domain::MarkKind;
+    use crate::ingest::{ReadLimits, extract_here};
+
+    /// A ZIP archive of these files.
+    fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in files {
+            writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    const LIMITS: ReadLimits = ReadLimits { max_text_bytes: 1 << 20 };
+
+    #[test]
+    fn each_file_of_an_archive_is_a_part() {
+        let bytes = zip(&[("a/../b.md", b"# One\n"), ("pic.png", b"\x89PNG\0"), ("c.txt", b"two")]);
+        let read = extract_here("x.zip", &bytes, &LIMITS).unwrap();
+        assert_eq!((read.kind.as_str(), read.text.as_str()), ("zip", "# One\n\ntwo"));
+        let parts: Vec<_> = read.marks.iter().filter(|mark| matches!(mark.kind, MarkKind::Part { .. })).collect();
+        assert_eq!(parts.len(), 2);
+        assert_eq!(&read.text[parts[1].start..parts[1].end], "two");
+    }
+
+    #[test]
+    fn archives_packed_too_deep_are_refused() {
+        let deep = |depth| (0..depth).fold(zip(&[("a.txt", b"text")]), |inner, _| zip(&[("in.zip", &inner)]));
+        assert_eq!(extract_here("", &deep(3), &LIMITS).unwrap().text, "text");
+        assert_eq!(extract_here("", &deep(4), &LIMITS).unwrap_err().code, "too_large");
+    }
+
+    #[test]
+    fn an_archive_that_unpacks_without_end_is_refused() {
+        let bytes = zip(&[("a.txt", &vec![b' '; (256 << 20) + 1])]);
+        assert!(bytes.len() < 1 << 20);
+        assert_eq!(extract_here("", &bytes, &LIMITS).unwrap_err().code, "too_large");
+    }
+
+    #[test]
+    fn a_broken_archive_is_damaged() {
+        let bytes = zip(&[("a.txt", b"text")]);
+        assert_eq!(extract_here("", &bytes[..bytes.len() / 2], &LIMITS).unwrap_err().code, "damaged_file");
+    }
+}

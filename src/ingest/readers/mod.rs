@@ -113,12 +113,12 @@ fn read_part(
 ) -> Result<(), ExtractError> {
     budget.take_entry()?;
     draft.end_block();
-    let start = draft.open();
+    let start = draft.len();
     let result = budget.nested(|budget| read(draft, budget));
     draft.close(start, MarkKind::Part { name: name.to_owned() });
     draft.end_block();
     match result {
-        Err(error) if error.code == "too_large" => Err(error),
+        Err(error) if matches!(error.code, "too_large" | "extraction_memory") => Err(error),
         // A picture beside a text is no loss.
         Err(error) if error.code == "unsupported_format" => Ok(()),
         Err(error) => {

@@ -145,7 +145,7 @@ impl<'a> Body<'a> {
         if self.sheet.is_none() {
             self.draft.end_block();
             let name = element.attribute("name").unwrap_or_default();
-            let start = self.draft.open();
+            let start = self.draft.len();
             self.sheet = Some(Sheet { name, start, row: Vec::new(), cell: None, in_table: false });
         }
     }
@@ -210,7 +210,7 @@ impl<'a> Body<'a> {
         self.end_slide();
         self.draft.end_block();
         self.slides += 1;
-        self.slide = Some((self.draft.open(), self.slides));
+        self.slide = Some((self.draft.len(), self.slides));
     }
 
     fn end_slide(&mut self) {

@@ -66,7 +66,7 @@ pub(super) fn read_pptx(
     for (number, id) in (1..).zip(&order.0) {
         let Some(slide) = targets.get(id.as_str()) else { continue };
         draft.end_block();
-        let start = draft.open();
+        let start = draft.len();
         read_slide(package, slide, draft, budget)?;
         draft.close(start, MarkKind::Slide { number });
     }

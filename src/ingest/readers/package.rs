@@ -1,7 +1,7 @@
 //! ZIP archives, and the documents that are ZIP archives inside: opened by name, within a budget.
 
 use std::collections::HashMap;
-use std::io::{Cursor, Read};
+use std::io::{Cursor, ErrorKind, Read};
 
 use zip::ZipArchive;
 use zip::result::ZipError;
@@ -56,10 +56,16 @@ impl<'a> Package<'a> {
             }
             Err(_) => return Err(ExtractError::damaged("the archive is incomplete")),
         };
+        // Room for what it says it holds: growing by doubling would need twice the memory.
+        let declared = usize::try_from(entry.size()).unwrap_or(usize::MAX);
         let mut bytes = Vec::new();
+        bytes.try_reserve_exact(declared.min(budget.bytes_left()) + 64).map_err(|_| ExtractError::memory())?;
         let result = entry.take(budget.bytes_left() as u64 + 1).read_to_end(&mut bytes);
         budget.take_bytes(bytes.len())?;
-        result.map_err(|_| ExtractError::damaged("a part of it does not unpack"))?;
+        result.map_err(|error| match error.kind() {
+            ErrorKind::OutOfMemory => ExtractError::memory(),
+            _ => ExtractError::damaged("a part of it does not unpack"),
+        })?;
         Ok(Some(bytes))
     }
 

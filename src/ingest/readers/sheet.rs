@@ -50,7 +50,7 @@ pub(super) fn read(
             continue;
         };
         draft.end_block();
-        let start = draft.open();
+        let start = draft.len();
         let mut sheet = Sheet::new(draft, &strings.found, &styles.dates, workbook.epoch);
         walk(&xml, &mut sheet)?;
         sheet.end_table();

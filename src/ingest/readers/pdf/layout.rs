@@ -28,6 +28,8 @@ pub(super) struct Paragraph {
     pub lines: Vec<String>,
     /// Height of the font, points.
     pub size: f32,
+    /// Whether it runs along the page, not up its margin.
+    pub upright: bool,
 }
 
 /// A run of glyphs on one base line.
@@ -103,7 +105,9 @@ impl Line {
         let mut pieces: Vec<String> = Vec::new();
         let mut previous: Option<&Glyph> = None;
         for glyph in &self.glyphs {
-            if previous.is_some_and(|previous| is_repeated(previous, glyph)) {
+            let blank = glyph.text.trim().is_empty();
+            let again = |previous: &Glyph| is_repeated(previous, glyph) || blank && previous.text.trim().is_empty();
+            if previous.is_some_and(again) {
                 continue;
             }
             if previous.is_some_and(|previous| parts_words(previous, glyph)) {
@@ -210,7 +214,7 @@ fn group(lines: Vec<Line>) -> Vec<Paragraph> {
         });
         match paragraphs.last_mut().filter(|_| continues) {
             Some(paragraph) => append(paragraph, text),
-            None => paragraphs.push(Paragraph { lines: vec![text.to_owned()], size }),
+            None => paragraphs.push(Paragraph { lines: vec![text.to_owned()], size, upright: turn == 0 }),
         }
         previous = Some((y, size, turn));
     }

@@ -86,7 +86,7 @@ fn title(document: &Document) -> Option<String> {
 
 fn write_page(number: u32, paragraphs: &[Paragraph], sizes: &Sizes, draft: &mut Draft) {
     draft.end_block();
-    let start = draft.open();
+    let start = draft.len();
     for paragraph in paragraphs {
         draft.end_block();
         let at = draft.open();
@@ -109,7 +109,7 @@ struct Sizes {
 
 impl Sizes {
     fn of(pages: &[(u32, Vec<Paragraph>)]) -> Self {
-        let paragraphs = || pages.iter().flat_map(|(_, paragraphs)| paragraphs);
+        let paragraphs = || pages.iter().flat_map(|(_, paragraphs)| paragraphs).filter(|paragraph| paragraph.upright);
         let mut letters: Vec<(f32, usize)> = Vec::new();
         for paragraph in paragraphs() {
             let length = paragraph.lines.iter().map(String::len).sum::<usize>();
@@ -138,7 +138,11 @@ impl Sizes {
     fn level(&self, paragraph: &Paragraph) -> Option<u8> {
         let length: usize = paragraph.lines.iter().map(|line| line.chars().count()).sum();
         let letters = paragraph.lines.iter().flat_map(|line| line.chars()).filter(|c| c.is_alphabetic()).count();
-        if paragraph.size <= self.body * HEADING_RATIO || length > MAX_HEADING_CHARS || letters < 3 {
+        if !paragraph.upright
+            || paragraph.size <= self.body * HEADING_RATIO
+            || length > MAX_HEADING_CHARS
+            || letters < 3
+        {
             return None;
         }
         let rank = self.headings.iter().position(|size| paragraph.size >= size * 0.96)?;
