@@ -194,7 +194,7 @@ impl Snapshot {
     fn terms(&self, question: &str) -> BTreeMap<String, u32> {
         let mix = self.0.catalog.mix();
         let asked = self.language_of(question);
-        let main = language::dominant(mix, |_| true).unwrap_or(asked);
+        let main = language::dominant(mix).unwrap_or(asked);
         let mut languages = vec![asked];
         languages.extend((main != asked).then_some(main));
         languages.extend((mix.contains_key(UNKNOWN) && asked != UNKNOWN).then_some(UNKNOWN));

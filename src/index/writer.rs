@@ -28,6 +28,8 @@ pub struct GenerationWriter {
     manifest: Manifest,
     /// Whether the manifest stands on disk, as it does from the first [`GenerationWriter::seal`] on.
     sealed: bool,
+    /// Whether it tells of `state`.
+    noted: bool,
     /// The graph that stands on disk.
     saved: Option<Arc<Graph>>,
     /// The last committed state.
@@ -62,7 +64,7 @@ impl GenerationWriter {
         let engine = Engine::create(home)?;
         let state = engine.read(&info, 0, Catalog::default(), Vectors::new(spec.dimension))?;
         let manifest = Manifest { schema: SCHEMA, revision: 0, info, files: BTreeMap::new() };
-        Ok(Self { engine, manifest, sealed: false, saved: None, state, pending: None, adrift: false })
+        Ok(Self { engine, manifest, sealed: false, noted: false, saved: None, state, pending: None, adrift: false })
     }
 
     /// Opens the sealed generation in `home`.
@@ -72,7 +74,8 @@ impl GenerationWriter {
         let engine = Engine::open(home, &manifest)?;
         let state = engine.load(&manifest.info, &vectors)?;
         let saved = vectors.graph().cloned();
-        Ok(Self { engine, manifest, sealed: true, saved, state, pending: None, adrift: false })
+        let noted = manifest.revision == state.revision();
+        Ok(Self { engine, manifest, sealed: true, noted, saved, state, pending: None, adrift: false })
     }
 
     /// Adds a document, in place of one of the same id.
@@ -125,12 +128,13 @@ impl GenerationWriter {
     /// Makes the changes since the last commit durable and readable, in one step, and frees the writer's memory.
     ///
     /// # Errors
-    /// When the disk or the engine fails; then the last commit stands and the writer is as after it.
+    /// When the disk or the engine fails; then the last commit stands and the writer is as after it. (Where the disk
+    /// failed only to confirm what it holds already, that is the last commit.)
     pub fn commit(&mut self) -> Result<Snapshot, IndexError> {
         self.settle()?;
         let Some(pending) = self.pending.take() else { return Ok(self.snapshot()) };
         match self.write(pending) {
-            Ok(next) => self.state = next,
+            Ok(next) => (self.state, self.noted) = (next, false),
             Err(error) => {
                 // What the disk holds is read again, at once if it can be, or before the next change.
                 self.adrift = true;
@@ -159,8 +163,8 @@ impl GenerationWriter {
     /// When the disk refuses; what was committed stands.
     pub fn seal(&mut self) -> Result<(), IndexError> {
         self.commit()?;
-        let saved = self.save_graph()?;
-        if self.sealed && !saved && self.manifest.revision == self.state.revision() {
+        self.save_graph()?;
+        if self.sealed && self.noted {
             return Ok(());
         }
         if !self.sealed {
@@ -177,6 +181,7 @@ impl GenerationWriter {
         if self.adrift {
             self.pending = None;
             self.state = self.engine.load(&self.manifest.info, self.state.vectors())?;
+            self.noted = self.manifest.revision == self.state.revision();
             self.adrift = false;
         }
         Ok(())
@@ -217,8 +222,8 @@ impl GenerationWriter {
         self.engine.read(&self.manifest.info, stamp.revision, pending.catalog, vectors)
     }
 
-    /// Saves the graph unless it stands on disk already; whether it was saved.
-    fn save_graph(&mut self) -> Result<bool, IndexError> {
+    /// Saves the graph unless it stands on disk already.
+    fn save_graph(&mut self) -> Result<(), IndexError> {
         let graph = self.state.vectors().graph().cloned();
         let same = match (&graph, &self.saved) {
             (Some(graph), Some(saved)) => Arc::ptr_eq(graph, saved),
@@ -226,8 +231,9 @@ impl GenerationWriter {
             _ => false,
         };
         if same {
-            return Ok(false);
+            return Ok(());
         }
+        self.noted = false;
         if let Some(graph) = &graph {
             let content = graph.to_bytes()?;
             files::replace(&self.engine.home.path(VECTORS), &content).map_err(IndexError::io("save"))?;
@@ -237,7 +243,7 @@ impl GenerationWriter {
             self.manifest.files.remove(VECTORS);
         }
         self.saved = graph;
-        Ok(true)
+        Ok(())
     }
 
     /// Writes the manifest after a commit. That it fails is no failure of the commit: opening finds what is newer.
@@ -254,7 +260,9 @@ impl GenerationWriter {
         self.manifest.mark(&self.engine.home, named).map_err(IndexError::io("read"))?;
         self.manifest.info = self.state.info();
         self.manifest.revision = self.state.revision();
-        self.manifest.write(&self.engine.home).map_err(IndexError::io("write"))
+        self.manifest.write(&self.engine.home).map_err(IndexError::io("write"))?;
+        self.noted = true;
+        Ok(())
     }
 
     /// Refuses a document that contradicts itself.

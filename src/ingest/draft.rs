@@ -25,6 +25,17 @@ pub(super) struct Draft {
     gap: usize,
     /// Whether a space is owed before the next word.
     space: bool,
+    /// The table that is open.
+    grid: Option<Grid>,
+}
+
+/// A table while its rows are written.
+struct Grid {
+    start: usize,
+    header_end: usize,
+    rows: usize,
+    /// Whether a row has more than one cell.
+    wide: bool,
 }
 
 impl Draft {
@@ -38,6 +49,7 @@ impl Draft {
             overflowed: false,
             gap: 0,
             space: false,
+            grid: None,
         }
     }
 
@@ -140,7 +152,6 @@ impl Draft {
     }
 
     /// Writes a heading as a block of its own; `level` is brought into 1 to 6.
-    #[allow(dead_code)]
     pub fn heading(&mut self, level: u8, words: &str) {
         self.end_block();
         let start = self.open();
@@ -156,37 +167,67 @@ impl Draft {
         self.end_block();
     }
 
-    /// Writes a table, a row a line, cells parted by ` | `; a single column becomes paragraphs.
+    /// Writes a whole table; a single column becomes paragraphs.
     pub fn table(&mut self, rows: &[Vec<String>]) {
-        let rows: Vec<&[String]> = rows.iter().map(|row| trim_row(row)).filter(|row| !row.is_empty()).collect();
-        if rows.iter().all(|row| row.len() == 1) {
-            for row in rows {
-                self.paragraph(&row[0]);
+        if rows.iter().all(|row| trim_row(row).len() <= 1) {
+            for cell in rows.iter().flatten() {
+                self.paragraph(cell);
             }
             return;
         }
-        self.end_block();
-        let start = self.open();
-        let mut header_end = start;
-        for (number, row) in rows.iter().enumerate() {
+        self.begin_table();
+        for row in rows {
             self.row(row);
-            if number == 0 && is_header(&rows) {
-                header_end = self.text.len();
-            }
         }
-        self.close(start, MarkKind::Table { header_end });
-        self.end_block();
+        self.end_table();
     }
 
-    fn row(&mut self, cells: &[String]) {
+    /// Begins a table that is written row by row; [`end_table`](Self::end_table) must follow.
+    pub fn begin_table(&mut self) {
+        self.end_block();
+        let start = self.open();
+        self.grid = Some(Grid { start, header_end: start, rows: 0, wide: false });
+    }
+
+    /// Writes a row as a line, cells parted by ` | `; empty cells at its end and empty rows are left out.
+    pub fn row(&mut self, cells: &[String]) {
+        let cells = trim_row(cells);
+        if cells.is_empty() {
+            return;
+        }
         for (number, cell) in cells.iter().enumerate() {
             if number > 0 {
+                self.open();
                 self.push(" |");
                 self.space = true;
             }
             self.words(cell);
         }
+        if let Some(grid) = &mut self.grid {
+            if grid.rows == 0 && is_header(cells) {
+                grid.header_end = self.text.len();
+            }
+            grid.rows += 1;
+            grid.wide |= cells.len() > 1;
+        }
         self.end_line();
+    }
+
+    /// Whether a table is open.
+    pub fn in_table(&self) -> bool {
+        self.grid.is_some()
+    }
+
+    /// Ends the table and marks it, unless it has a single column.
+    pub fn end_table(&mut self) {
+        if let Some(grid) = self.grid.take()
+            && grid.wide
+        {
+            // A row that nothing follows heads nothing.
+            let header_end = if grid.rows > 1 { grid.header_end } else { grid.start };
+            self.close(grid.start, MarkKind::Table { header_end });
+        }
+        self.end_block();
     }
 
     /// Sets the title, unless there is one; cut to a line's length.
@@ -207,7 +248,6 @@ impl Draft {
     }
 
     /// Whether the text limit is passed, so that going on is wasted work.
-    #[allow(dead_code)]
     pub fn is_full(&self) -> bool {
         self.overflowed
     }
@@ -265,9 +305,7 @@ fn trim_row(row: &[String]) -> &[String] {
     &row[..filled]
 }
 
-/// Whether the first row names the columns: more rows follow, and it is full and no number stands in it.
-fn is_header(rows: &[&[String]]) -> bool {
-    let [first, second, ..] = rows else { return false };
-    let names = |cell: &String| !cell.trim().is_empty() && cell.trim().parse::<f64>().is_err();
-    first.len() >= second.len().min(2) && first.iter().all(names)
+/// Whether a first row names the columns: it is full, and no number stands in it.
+fn is_header(cells: &[String]) -> bool {
+    cells.len() > 1 && cells.iter().all(|cell| !cell.trim().is_empty() && cell.trim().parse::<f64>().is_err())
 }

@@ -48,7 +48,6 @@ impl ExtractError {
         )
     }
 
-    #[allow(dead_code)]
     pub(super) fn needs_password() -> Self {
         Self::new("needs_password", "The file is protected by a password. Upload a copy without one.")
     }
@@ -57,7 +56,6 @@ impl ExtractError {
         Self::new("no_text_found", format!("No text was found in the file. {hint}"))
     }
 
-    #[allow(dead_code)]
     pub(super) fn damaged(what: &str) -> Self {
         Self::new(
             "damaged_file",

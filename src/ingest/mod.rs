@@ -8,6 +8,8 @@
 //!  (parent)  ◀─stdout─  (child, confined)
 //! ```
 
+#[cfg(test)]
+mod corpus;
 mod draft;
 mod encoding;
 mod error;

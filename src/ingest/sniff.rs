@@ -28,6 +28,23 @@ pub(super) enum Textual {
     Mail,
 }
 
+impl Textual {
+    /// The format's short name.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Plain => "text",
+            Self::Markdown => "markdown",
+            Self::Html => "html",
+            Self::Xml => "xml",
+            Self::Json => "json",
+            Self::JsonLines => "jsonl",
+            Self::Table(_) => "csv",
+            Self::Code => "code",
+            Self::Mail => "eml",
+        }
+    }
+}
+
 /// First bytes of formats that hold no text we read, with the words a person knows them by.
 const FOREIGN: [(&[u8], &str); 24] = [
     (b"\x89PNG", "A PNG image"),

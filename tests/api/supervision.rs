@@ -104,8 +104,7 @@ async fn a_killed_writer_comes_back_and_takes_its_work_up_again() {
     let acme = app.tenant("acme").await;
     let ticket = acme.post("/api/v1/reindex", json!({})).await.ok();
     let id = ticket["job_id"].as_str().unwrap();
-    eventually(|| async { (acme.get(&format!("/api/v1/jobs/{id}")).await.ok()["state"] == "running").then_some(()) })
-        .await;
+    eventually(|| async { wanted.happened().then_some(()) }).await;
     app.desk("acme").kill_writer();
     let desk = app.desk("acme");
     asking_until(&app, || desk.status().generation > 1).await;

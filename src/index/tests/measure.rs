@@ -59,8 +59,15 @@ fn built(documents: u64, chunks: u64) -> (TempDir, Generations, GenerationWriter
     (dir, generations, writer)
 }
 
-/// Median and 99th percentile of `work`.
-fn timed(times: usize, mut work: impl FnMut(usize)) -> (Duration, Duration) {
+/// Processor time of this thread since it began.
+fn on_processor() -> Duration {
+    let counted = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(counted.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
+}
+
+/// Mean processor time of `work`, and the median and 99th percentile of its wall time, in words.
+fn timed(times: usize, mut work: impl FnMut(usize)) -> String {
+    let before = on_processor();
     let mut took: Vec<Duration> = (0..times)
         .map(|at| {
             let begun = Instant::now();
@@ -68,8 +75,9 @@ fn timed(times: usize, mut work: impl FnMut(usize)) -> (Duration, Duration) {
             begun.elapsed()
         })
         .collect();
+    let processor = on_processor().saturating_sub(before) / u32::try_from(times).unwrap();
     took.sort();
-    (took[took.len() / 2], took[took.len() * 99 / 100])
+    format!("{processor:.1?} (p50 {:.1?}, p99 {:.1?})", took[took.len() / 2], took[took.len() * 99 / 100])
 }
 
 fn memory_kib() -> u64 {
@@ -82,11 +90,12 @@ fn searches(snapshot: &Snapshot) {
     let vectors: Vec<Vec<f32>> = (0..300).map(|at| clustered(at * 7919 + 3, MINILM)).collect();
     let dense = timed(300, |at| _ = snapshot.search_dense(&vectors[at], None, 100).unwrap());
     let words = timed(300, |at| _ = snapshot.search_words(&prose(at as u64 + 77, 10), None, 100).unwrap());
+    let language = timed(300, |at| _ = snapshot.language_of(&format!("how often does question {at} come up?")));
     let key = snapshot.search_words(&prose(5, 10), None, 50).unwrap();
     let chunk = timed(300, |at| _ = snapshot.chunk(key[at % key.len()].key).unwrap());
     let one = snapshot.documents().next().unwrap().id.clone();
     let text = timed(300, |_| _ = snapshot.text(&one).unwrap());
-    eprintln!("  p50/p99: dense {dense:.0?}, words {words:.0?}, chunk {chunk:.1?}, text {text:.1?}");
+    eprintln!("  dense {dense}, words {words}, language {language}, chunk {chunk}, text {text}");
     for share in [2u64, 10, 100, 1000] {
         let listed: Vec<_> =
             snapshot.documents().step_by(usize::try_from(share).unwrap()).map(|entry| entry.id.to_string()).collect();
@@ -97,7 +106,7 @@ fn searches(snapshot: &Snapshot) {
         let first = begun.elapsed();
         let dense = timed(100, |at| _ = snapshot.search_dense(&vectors[at], Some(&filter), 100).unwrap());
         let words = timed(100, |at| _ = snapshot.search_words(&prose(at as u64 + 77, 10), Some(&filter), 100).unwrap());
-        eprintln!("  1 of {share}: first {first:.0?}, then dense {dense:.0?}, words {words:.0?}");
+        eprintln!("  1 of {share}: first {first:.0?}, then dense {dense}, words {words}");
     }
 }
 
@@ -110,11 +119,11 @@ fn times_of_a_thousand_pages() {
         writer.upsert(page(5000 + at as u64, 10)).unwrap();
         writer.commit().unwrap();
     });
-    eprintln!("one more page: upsert and commit {commit:.1?}");
+    eprintln!("one more page: upsert and commit {commit}");
     writer.seal().unwrap();
     drop(writer);
     let opening = timed(10, |_| drop(generations.open_current().unwrap()));
-    eprintln!("open {opening:.1?}");
+    eprintln!("open {opening}");
     std::fs::remove_file(dir.path().join("index/1/vectors.usearch")).unwrap();
     let begun = Instant::now();
     drop(generations.open_current().unwrap());
@@ -166,4 +175,53 @@ fn sizes_of_small_tenants() {
             open[0].snapshot().info().bytes
         );
     }
+}
+
+/// Rows of single-precision numbers, as raw bytes.
+fn rows(path: &Path) -> Vec<Vec<f32>> {
+    let bytes = std::fs::read(path).unwrap();
+    let number = |four: &[u8]| f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+    bytes.chunks(MINILM * 4).map(|row| row.chunks(4).map(number).collect()).collect()
+}
+
+/// Wants `texts.f32` and `questions.f32`, rows of 384 numbers each, in the folder that `CARREL_VECTORS` names.
+#[test]
+#[ignore = "measures"]
+fn recall_of_the_graph_on_real_vectors() {
+    let Some(folder) = std::env::var_os("CARREL_VECTORS") else {
+        eprintln!("SKIPPED: set CARREL_VECTORS to a folder with texts.f32 and questions.f32");
+        return;
+    };
+    let (texts, questions) =
+        (rows(&Path::new(&folder).join("texts.f32")), rows(&Path::new(&folder).join("questions.f32")));
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Generations::new(dir.path()).begin(&IndexSpec { dimension: MINILM, ..spec() }, "boot").unwrap();
+    for (at, vector) in texts.iter().enumerate() {
+        let mut one = document(&at.to_string(), &format!("text {at}"));
+        one.vectors = vec![vector.clone()];
+        writer.upsert(one).unwrap();
+    }
+    let snapshot = writer.commit().unwrap();
+    let cosine = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let (mut hit, mut hit_deep) = (0, 0);
+    for question in &questions {
+        let mut exact: Vec<(f32, u64)> = (0..).zip(&texts).map(|(at, text)| (cosine(question, text), at)).collect();
+        exact.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let best: Vec<u64> = exact[..100].iter().map(|(_, at)| *at).collect();
+        // Documents are numbered in the order they came.
+        let numbers = |depth| -> Vec<u64> {
+            snapshot.search_dense(question, None, depth).unwrap().iter().map(|hit| document_of(hit.key)).collect()
+        };
+        hit += numbers(10).iter().filter(|at| best[..10].contains(at)).count();
+        hit_deep += numbers(100).iter().filter(|at| best.contains(at)).count();
+    }
+    let ten = timed(questions.len(), |at| _ = snapshot.search_dense(&questions[at], None, 10).unwrap());
+    let hundred = timed(questions.len(), |at| _ = snapshot.search_dense(&questions[at], None, 100).unwrap());
+    let share = |hit: usize, of: usize| f64::from(u32::try_from(hit).unwrap()) / f64::from(u32::try_from(of).unwrap());
+    eprintln!(
+        "{} vectors: recall@10 {:.4} in {ten}, recall@100 {:.4} in {hundred}",
+        texts.len(),
+        share(hit, questions.len() * 10),
+        share(hit_deep, questions.len() * 100)
+    );
 }

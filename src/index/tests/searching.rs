@@ -42,12 +42,13 @@ fn recall(snapshot: &Snapshot, vectors: &[Vec<f32>], filter: Option<&Filter>, ma
     let (mut hit, mut all) = (0, 0);
     for question in 0..50 {
         let question = near(question % 40, &format!("question {question}"), vectors[0].len());
-        let mut exact: Vec<usize> = (0..vectors.len()).filter(|at| may(*at)).collect();
-        exact.sort_by(|a, b| cosine(&question, &vectors[*b]).total_cmp(&cosine(&question, &vectors[*a])));
+        let allowed = (0..vectors.len()).filter(|at| may(*at));
+        let mut exact: Vec<(f32, usize)> = allowed.map(|at| (cosine(&question, &vectors[at]), at)).collect();
+        exact.sort_by(|a, b| b.0.total_cmp(&a.0));
         exact.truncate(10);
         let found = snapshot.search_dense(&question, filter, 10).unwrap();
         let names: Vec<String> = texts(snapshot, &found);
-        hit += exact.iter().filter(|at| names.contains(&format!("document number{at}"))).count();
+        hit += exact.iter().filter(|(_, at)| names.contains(&format!("document number{at}"))).count();
         all += exact.len();
         for ranked in &found {
             let name = snapshot.chunk(ranked.key).unwrap().unwrap().document.id.to_string();

@@ -118,8 +118,10 @@ impl<'a> Page<'a> {
             title.push_str(words);
         } else if self.grids.in_cell() {
             self.grids.words(words, self.draft);
-        } else if self.pre.is_some() {
-            self.draft.preformatted(words);
+        } else if let Some((start, _)) = self.pre {
+            // The line break right after `<pre>` is not part of it.
+            let first = self.draft.len() <= start;
+            self.draft.preformatted(if first { words.strip_prefix('\n').unwrap_or(words) } else { words });
         } else {
             if !words.trim().is_empty() {
                 self.write_bullet();

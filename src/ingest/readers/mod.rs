@@ -1,9 +1,24 @@
 //! One reader a format: bytes or decoded text in, words and marks into a [`Draft`].
 
+mod archive;
+mod budget;
+mod csv;
+mod epub;
 mod grid;
 mod html;
+mod json;
+mod mail;
 mod markdown;
+mod odf;
+mod office;
+mod package;
+mod parts;
+mod pdf;
+mod rtf;
+mod sheet;
+mod xml;
 
+use self::budget::Budget;
 use crate::domain::{Extracted, MarkKind};
 use crate::ingest::ExtractError;
 use crate::ingest::draft::Draft;
@@ -23,51 +38,93 @@ pub struct ReadLimits {
 /// The codes of [`ExtractError`] but those of a process that died.
 pub fn extract_here(name: &str, bytes: &[u8], limits: &ReadLimits) -> Result<Extracted, ExtractError> {
     let mut draft = Draft::new(limits.max_text_bytes);
-    let kind = read(name, bytes, &mut draft)?;
+    let kind = read(name, bytes, &mut draft, &mut Budget::new())?;
     draft.finish(kind)
 }
 
 /// Reads any format into `draft` and names the format.
-fn read(name: &str, bytes: &[u8], draft: &mut Draft) -> Result<&'static str, ExtractError> {
+fn read(name: &str, bytes: &[u8], draft: &mut Draft, budget: &mut Budget) -> Result<&'static str, ExtractError> {
     if bytes.is_empty() {
         return Err(ExtractError::empty_file());
     }
     match sniff::binary(bytes) {
-        Some(binary) => read_binary(binary),
-        None => read_textual(name, bytes, draft),
+        Some(Binary::Zip) => archive::read(bytes, draft, budget),
+        Some(Binary::Rtf) => {
+            rtf::read(bytes, draft);
+            Ok("rtf")
+        }
+        Some(Binary::Pdf) => pdf::read(bytes, draft).map(|()| "pdf"),
+        Some(Binary::Compound) => Err(compound(bytes)),
+        Some(Binary::Foreign(what)) => Err(ExtractError::unsupported(what)),
+        None => read_textual(name, bytes, draft, budget),
     }
 }
 
-fn read_binary(binary: Binary) -> Result<&'static str, ExtractError> {
-    match binary {
-        Binary::Foreign(what) => Err(ExtractError::unsupported(what)),
-        _ => Err(ExtractError::unsupported("The file")),
+/// Office puts new documents into its old container when they have a password; the old formats are not read.
+fn compound(bytes: &[u8]) -> ExtractError {
+    let encrypted: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    if bytes.windows(encrypted.len()).any(|window| window == encrypted) {
+        ExtractError::needs_password()
+    } else {
+        ExtractError::unsupported("A document of Office 97 to 2003")
     }
 }
 
-fn read_textual(name: &str, bytes: &[u8], draft: &mut Draft) -> Result<&'static str, ExtractError> {
+fn read_textual(
+    name: &str,
+    bytes: &[u8],
+    draft: &mut Draft,
+    budget: &mut Budget,
+) -> Result<&'static str, ExtractError> {
     let decoded = decode(bytes, sniff::declared_encoding(bytes).as_deref())?;
     if decoded.unreadable > 0 {
         draft.warn(format!("{} characters could not be read.", decoded.unreadable));
     }
     let text = decoded.text.as_str();
-    Ok(match sniff::textual(name, text) {
-        Textual::Markdown => {
-            markdown::read(text, draft);
-            "markdown"
-        }
-        Textual::Html | Textual::Xml => {
-            html::read(text, draft);
-            "html"
+    let format = sniff::textual(name, text);
+    match format {
+        Textual::Mail => mail::read(bytes, draft, budget)?,
+        Textual::Xml => xml::read(text, draft)?,
+        Textual::Markdown => markdown::read(text, draft),
+        Textual::Html => html::read(text, draft),
+        Textual::Json => json::read(text, draft),
+        Textual::JsonLines => json::read_lines(text, draft),
+        Textual::Table(delimiter) => csv::read(text, delimiter, draft),
+        Textual::Plain => {
+            draft.verbatim(text);
         }
         Textual::Code => {
             let start = draft.verbatim(text);
             draft.close(start, MarkKind::Code);
-            "code"
         }
-        Textual::Plain | Textual::Json | Textual::JsonLines | Textual::Table(_) | Textual::Mail => {
-            draft.verbatim(text);
-            "text"
+    }
+    Ok(format.kind())
+}
+
+/// Reads a document inside another, as a part of this name; if it has no text, the others go on.
+///
+/// # Errors
+/// Only when the whole is beyond its limits.
+fn read_part(
+    name: &str,
+    draft: &mut Draft,
+    budget: &mut Budget,
+    read: impl FnOnce(&mut Draft, &mut Budget) -> Result<(), ExtractError>,
+) -> Result<(), ExtractError> {
+    budget.take_entry()?;
+    draft.end_block();
+    let start = draft.open();
+    let result = budget.nested(|budget| read(draft, budget));
+    draft.close(start, MarkKind::Part { name: name.to_owned() });
+    draft.end_block();
+    match result {
+        Err(error) if error.code == "too_large" => Err(error),
+        // A picture beside a text is no loss.
+        Err(error) if error.code == "unsupported_format" => Ok(()),
+        Err(error) => {
+            draft.warn(format!("{name}: {error}"));
+            Ok(())
         }
-    })
+        Ok(()) => Ok(()),
+    }
 }

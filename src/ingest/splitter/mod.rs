@@ -99,7 +99,11 @@ impl<'a> Packer<'a> {
             let (heading, _) = self.fit_context(path);
             match self.measure(&range, &heading) {
                 tokens if tokens <= self.settings.max_tokens => return (range, heading),
-                _ if range.end > next + 1 => range.end -= 1,
+                // As many units less as the excess is worth, at least one.
+                tokens if range.end > next + 1 => {
+                    let excess = range.len() * (tokens - self.settings.max_tokens) / tokens;
+                    range.end = (range.end - excess.max(1)).max(next + 1);
+                }
                 _ if range.start < next => range.start = next,
                 _ => return (range, heading),
             }

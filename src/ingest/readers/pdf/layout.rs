@@ -1,0 +1,284 @@
+//! Glyphs to lines to paragraphs.
+//!
+//! Programs draw text mostly in the order it is read, columns included, so that order is kept; only pieces that were
+//! drawn late are put back into the line they stand in. Right-to-left lines are drawn in any order and are turned round.
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::content::Glyph;
+
+/// A gap wider than this, in font sizes, parts words; narrower ones are kerning.
+const WORD_GAP: f32 = 0.17;
+/// Between Chinese and Japanese characters only a wide gap is one.
+const WIDE_WORD_GAP: f32 = 0.6;
+/// A gap wider than this, in font sizes, ends a line: another column or cell begins.
+const COLUMN_GAP: f32 = 1.0;
+/// A piece drawn late belongs to a line no further away than this, in font sizes: columns may stand near.
+const LATE_GAP: f32 = 0.4;
+/// Base lines this near, in font sizes, are one line: sub- and superscripts stay in theirs.
+const SAME_LINE: f32 = 0.45;
+/// Base lines further apart than this, in font sizes, are of different paragraphs.
+const PARAGRAPH_GAP: f32 = 1.65;
+/// How many of the latest lines a late piece may belong to.
+const OPEN_LINES: usize = 60;
+
+/// Lines that belong together, in letters of one size.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Paragraph {
+    pub lines: Vec<String>,
+    /// Height of the font, points.
+    pub size: f32,
+}
+
+/// A run of glyphs on one base line.
+#[derive(Debug)]
+struct Line {
+    glyphs: Vec<Glyph>,
+    y: f32,
+    size: f32,
+    left: f32,
+    right: f32,
+    turn: u8,
+}
+
+/// The paragraphs of a page, in reading order.
+pub(super) fn paragraphs(glyphs: Vec<Glyph>) -> Vec<Paragraph> {
+    let mut lines: Vec<Line> = Vec::new();
+    for glyph in glyphs {
+        let blank = glyph.text.trim().is_empty();
+        let recent = lines.len().saturating_sub(OPEN_LINES);
+        let home = match lines.last() {
+            Some(last) if last.takes(&glyph, COLUMN_GAP) => Some(lines.len() - 1),
+            _ => lines[recent..].iter().rposition(|line| line.takes(&glyph, LATE_GAP)).map(|at| recent + at),
+        };
+        match home {
+            Some(at) => lines[at].push(glyph),
+            None if !blank => lines.push(Line::new(glyph)),
+            None => {}
+        }
+    }
+    group(lines)
+}
+
+impl Line {
+    fn new(glyph: Glyph) -> Self {
+        let Glyph { x, y, width, size, turn, .. } = glyph;
+        Self { glyphs: vec![glyph], y, size, left: x, right: x + width, turn }
+    }
+
+    /// Whether the glyph continues the line: same height, and in it or next to it, by `gap` font sizes at most.
+    fn takes(&self, glyph: &Glyph, gap: f32) -> bool {
+        let size = self.size.max(glyph.size);
+        let reach = gap * size;
+        self.turn == glyph.turn
+            && (self.y - glyph.y).abs() < SAME_LINE * size
+            && glyph.x < self.right + reach
+            && glyph.x + glyph.width > self.left - reach
+    }
+
+    fn push(&mut self, glyph: Glyph) {
+        // The largest letters are the line's, not its footnote marks.
+        if glyph.size > self.size {
+            (self.size, self.y) = (glyph.size, glyph.y);
+        }
+        self.left = self.left.min(glyph.x);
+        self.right = self.right.max(glyph.x + glyph.width);
+        self.glyphs.push(glyph);
+    }
+
+    /// The size in which most of the line's letters are.
+    fn main_size(&self) -> f32 {
+        let mut sizes: Vec<f32> = self.glyphs.iter().map(|glyph| glyph.size).collect();
+        sizes.sort_by(f32::total_cmp);
+        sizes[sizes.len() / 2]
+    }
+
+    /// The words, with spaces where the gaps are.
+    fn text(mut self) -> String {
+        let right_to_left = self.glyphs.iter().filter(|glyph| is_right_to_left(&glyph.text)).count();
+        let latin = |glyph: &&Glyph| glyph.text.chars().any(char::is_alphabetic) && !is_right_to_left(&glyph.text);
+        let left_to_right = self.glyphs.iter().filter(latin).count();
+        // Drawing order may differ from place where letters were drawn late, and always does from right to left.
+        self.glyphs.sort_by(|a, b| a.x.total_cmp(&b.x));
+        let mut pieces: Vec<String> = Vec::new();
+        let mut previous: Option<&Glyph> = None;
+        for glyph in &self.glyphs {
+            if previous.is_some_and(|previous| is_repeated(previous, glyph)) {
+                continue;
+            }
+            if previous.is_some_and(|previous| parts_words(previous, glyph)) {
+                pieces.push(" ".to_owned());
+            }
+            pieces.push(glyph.text.clone());
+            previous = Some(glyph);
+        }
+        if right_to_left > left_to_right {
+            turn_round(&mut pieces);
+        }
+        pieces.concat().chars().flat_map(plain_form).collect()
+    }
+}
+
+/// Whether the gap between two glyphs is a space that was not drawn.
+fn parts_words(previous: &Glyph, glyph: &Glyph) -> bool {
+    if previous.text.ends_with(char::is_whitespace) || glyph.text.starts_with(char::is_whitespace) {
+        return false;
+    }
+    let both_wide = is_wide(&previous.text) && is_wide(&glyph.text);
+    let least = if both_wide { WIDE_WORD_GAP } else { WORD_GAP };
+    glyph.x - (previous.x + previous.width) > least * previous.size.min(glyph.size)
+}
+
+/// Whether a glyph is drawn again at the same place, as some programs do for bold letters.
+fn is_repeated(previous: &Glyph, glyph: &Glyph) -> bool {
+    previous.text == glyph.text && (glyph.x - previous.x).abs() < 0.1 * glyph.size
+}
+
+fn is_wide(text: &str) -> bool {
+    text.chars().all(|c| matches!(c, '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}' | '\u{ff00}'..='\u{ffef}'))
+}
+
+fn is_right_to_left(text: &str) -> bool {
+    text.chars().any(|c| matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}'))
+}
+
+fn is_left_to_right(text: &str) -> bool {
+    !is_right_to_left(text) && text.chars().any(char::is_alphanumeric)
+}
+
+/// From the order on the page to the order of reading: everything backwards, but numbers and Latin words as they are.
+fn turn_round(pieces: &mut [String]) {
+    pieces.reverse();
+    let is_kept = |piece: &String| is_left_to_right(piece);
+    let mut at = 0;
+    while at < pieces.len() {
+        if !is_kept(&pieces[at]) {
+            for bracket in [("(", ")"), ("[", "]"), ("«", "»")] {
+                if pieces[at] == bracket.0 {
+                    bracket.1.clone_into(&mut pieces[at]);
+                } else if pieces[at] == bracket.1 {
+                    bracket.0.clone_into(&mut pieces[at]);
+                }
+            }
+            at += 1;
+            continue;
+        }
+        // Marks inside a number or between Latin words belong to it.
+        let mut end = at + 1;
+        let mut look = end;
+        while look < pieces.len() && !is_right_to_left(&pieces[look]) {
+            look += 1;
+            if is_kept(&pieces[look - 1]) {
+                end = look;
+            }
+        }
+        pieces[at..end].reverse();
+        at = end;
+    }
+}
+
+/// Ligatures and the shapes Arabic letters take in a word become the letters themselves.
+fn plain_form(c: char) -> impl Iterator<Item = char> {
+    let shaped = matches!(c, '\u{fb00}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}');
+    let (mut kept, mut plain) = (None, None);
+    if shaped {
+        plain = Some([c].into_iter().nfkc());
+    } else {
+        kept = Some(c);
+    }
+    plain.into_iter().flatten().chain(kept)
+}
+
+/// Lines to paragraphs: near, below, and in letters of one size.
+fn group(lines: Vec<Line>) -> Vec<Paragraph> {
+    let mut paragraphs: Vec<Paragraph> = Vec::new();
+    let mut previous: Option<(f32, f32, u8)> = None;
+    for line in lines {
+        let size = line.main_size();
+        let (y, turn) = (line.y, line.turn);
+        let text = line.text();
+        let text = text.trim();
+        if text.is_empty() {
+            continue;
+        }
+        let continues = previous.is_some_and(|(above, above_size, above_turn)| {
+            let down = above - y;
+            above_turn == turn
+                && (above_size - size).abs() < 0.08 * size
+                && down > -0.2 * size
+                && down < PARAGRAPH_GAP * size
+        });
+        match paragraphs.last_mut().filter(|_| continues) {
+            Some(paragraph) => append(paragraph, text),
+            None => paragraphs.push(Paragraph { lines: vec![text.to_owned()], size }),
+        }
+        previous = Some((y, size, turn));
+    }
+    paragraphs
+}
+
+/// Adds a line; a word divided at the end of the line before is joined again.
+fn append(paragraph: &mut Paragraph, text: &str) {
+    if let Some(last) = paragraph.lines.last_mut()
+        && let Some(stem) = last.strip_suffix(['-', '\u{ad}', '\u{2010}'])
+        && stem.ends_with(char::is_alphabetic)
+        && text.starts_with(char::is_lowercase)
+    {
+        let (rest, after) = text.split_once(' ').unwrap_or((text, ""));
+        *last = format!("{stem}{rest}");
+        if !after.is_empty() {
+            paragraph.lines.push(after.to_owned());
+        }
+    } else {
+        paragraph.lines.push(text.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Glyphs of a line, each half as wide as high, one point a unit.
+    fn line(words: &str, x: f32, y: f32) -> Vec<Glyph> {
+        let place = |(n, c): (u16, char)| Glyph {
+            text: c.into(),
+            x: x + 5.0 * f32::from(n),
+            y,
+            width: 5.0,
+            size: 10.0,
+            turn: 0,
+        };
+        (0..).zip(words.chars()).map(place).collect()
+    }
+
+    fn lines(glyphs: Vec<Glyph>) -> Vec<Vec<String>> {
+        paragraphs(glyphs).into_iter().map(|paragraph| paragraph.lines).collect()
+    }
+
+    #[test]
+    fn gaps_become_spaces_and_columns_stay_apart() {
+        let glyphs = [line("one", 0.0, 100.0), line("two", 18.0, 100.0), line("far", 200.0, 100.0)].concat();
+        assert_eq!(lines(glyphs), [["one two", "far"]]);
+    }
+
+    #[test]
+    fn pieces_drawn_late_return_to_their_line() {
+        let glyphs = [line("a   b", 0.0, 100.0), line("next", 0.0, 88.0), line("x", 10.0, 100.0)].concat();
+        let found = lines(glyphs);
+        assert_eq!(found[0][0].split_whitespace().collect::<Vec<_>>(), ["a", "x", "b"]);
+        assert_eq!(found[0][1], "next");
+    }
+
+    #[test]
+    fn divided_words_are_joined_and_distant_lines_are_paragraphs() {
+        let glyphs = [line("an exam-", 0.0, 100.0), line("ple here", 0.0, 88.0), line("Next", 0.0, 60.0)].concat();
+        assert_eq!(lines(glyphs), [vec!["an example", "here"], vec!["Next"]]);
+    }
+
+    #[test]
+    fn right_to_left_lines_are_read_from_the_right() {
+        // As on the page: the words run leftwards, the number and the Latin word rightwards.
+        assert_eq!(lines(line("PDF 25.5 ملاس", 0.0, 50.0)), [["سالم PDF 25.5"]]);
+        assert_eq!(lines(line("\u{feea}\u{feea}", 0.0, 50.0)), [["هه"]]);
+    }
+}

@@ -1,0 +1,366 @@
+//! XLSX: sheets to tables, row by row, so that a sheet of any length costs the memory of its text.
+
+use std::collections::HashMap;
+
+use super::budget::Budget;
+use super::package::Package;
+use super::parts::{core_title, relations};
+use super::xml::{Element, Visitor, walk};
+use crate::domain::MarkKind;
+use crate::ingest::ExtractError;
+use crate::ingest::draft::Draft;
+
+/// Columns looked at: Excel's own limit.
+const MAX_COLUMNS: usize = 16_384;
+
+/// Reads a workbook whose main part is `main`.
+pub(super) fn read(
+    package: &mut Package,
+    main: &str,
+    draft: &mut Draft,
+    budget: &mut Budget,
+) -> Result<(), ExtractError> {
+    if let Some(title) = core_title(package, budget)? {
+        draft.title(&title);
+    }
+    let relations = relations(package, main, budget)?;
+    let part =
+        |kind: &str| relations.iter().find(|relation| relation.kind == kind).map(|relation| relation.target.clone());
+    let mut strings = Strings::default();
+    if let Some(name) = part("sharedStrings")
+        && let Some(xml) = package.text(&name, budget)?
+    {
+        walk(&xml, &mut strings)?;
+    }
+    let mut styles = Styles::default();
+    if let Some(name) = part("styles")
+        && let Some(xml) = package.text(&name, budget)?
+    {
+        walk(&xml, &mut styles)?;
+    }
+    let mut workbook = Workbook::default();
+    let xml = package.text(main, budget)?.ok_or_else(|| ExtractError::damaged("its main part is missing"))?;
+    walk(&xml, &mut workbook)?;
+    let targets: HashMap<&str, &str> =
+        relations.iter().map(|relation| (relation.id.as_str(), relation.target.as_str())).collect();
+    for (name, id) in &workbook.sheets {
+        let Some(target) = targets.get(id.as_str()) else { continue };
+        let Some(xml) = package.text(target, budget)? else {
+            draft.warn(format!("The sheet {name} is missing from the file."));
+            continue;
+        };
+        draft.end_block();
+        let start = draft.open();
+        let mut sheet = Sheet::new(draft, &strings.found, &styles.dates, workbook.epoch);
+        walk(&xml, &mut sheet)?;
+        sheet.end_table();
+        draft.close(start, MarkKind::Sheet { name: name.clone() });
+    }
+    Ok(())
+}
+
+/// The sheets' names and relationship ids in order, and where its dates begin.
+struct Workbook {
+    sheets: Vec<(String, String)>,
+    epoch: jiff::civil::Date,
+}
+
+impl Default for Workbook {
+    fn default() -> Self {
+        Self { sheets: Vec::new(), epoch: jiff::civil::date(1899, 12, 30) }
+    }
+}
+
+impl Visitor for Workbook {
+    fn open(&mut self, element: &Element) {
+        match element.name() {
+            "sheet" => {
+                let name = element.attribute("name").unwrap_or_default();
+                self.sheets.extend(element.attribute("id").map(|id| (name, id)));
+            }
+            "workbookPr" if element.attribute("date1904").is_some_and(|flag| flag == "1" || flag == "true") => {
+                self.epoch = jiff::civil::date(1904, 1, 1);
+            }
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, _name: &str) {}
+
+    fn words(&mut self, _words: &str) {}
+}
+
+/// Strings that cells refer to by number.
+#[derive(Default)]
+struct Strings {
+    found: Vec<String>,
+    in_text: bool,
+    /// Inside a reading aid for Japanese, which repeats the word.
+    in_phonetic: bool,
+}
+
+impl Visitor for Strings {
+    fn open(&mut self, element: &Element) {
+        match element.name() {
+            "si" => self.found.push(String::new()),
+            "t" => self.in_text = true,
+            "rPh" => self.in_phonetic = true,
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, name: &str) {
+        match name {
+            "t" => self.in_text = false,
+            "rPh" => self.in_phonetic = false,
+            _ => {}
+        }
+    }
+
+    fn words(&mut self, words: &str) {
+        if self.in_text
+            && !self.in_phonetic
+            && let Some(last) = self.found.last_mut()
+        {
+            last.push_str(words);
+        }
+    }
+}
+
+/// Which cell formats show a number as a date.
+#[derive(Default)]
+struct Styles {
+    /// Own formats that are dates, by number.
+    formats: HashMap<u32, bool>,
+    in_cell_formats: bool,
+    dates: Vec<bool>,
+}
+
+impl Visitor for Styles {
+    fn open(&mut self, element: &Element) {
+        let number = |name| element.attribute(name).and_then(|value| value.parse::<u32>().ok()).unwrap_or_default();
+        match element.name() {
+            "numFmt" => {
+                let code = element.attribute("formatCode").unwrap_or_default();
+                self.formats.insert(number("numFmtId"), is_date_format(&code));
+            }
+            "cellXfs" => self.in_cell_formats = true,
+            "xf" if self.in_cell_formats => {
+                let id = number("numFmtId");
+                // ECMA-376 part 1, 18.8.30: the numbers of built-in date formats.
+                let built_in = matches!(id, 14..=22 | 27..=36 | 45..=47 | 50..=58);
+                self.dates.push(self.formats.get(&id).copied().unwrap_or(built_in));
+            }
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, name: &str) {
+        if name == "cellXfs" {
+            self.in_cell_formats = false;
+        }
+    }
+
+    fn words(&mut self, _words: &str) {}
+}
+
+/// Whether a format has a letter of a date outside quotes and brackets.
+fn is_date_format(code: &str) -> bool {
+    let mut closing = None;
+    code.chars().any(|c| {
+        match closing {
+            Some(end) if c == end => closing = None,
+            Some(_) => {}
+            None if c == '"' => closing = Some('"'),
+            None if c == '[' => closing = Some(']'),
+            None => return matches!(c.to_ascii_lowercase(), 'y' | 'm' | 'd' | 'h' | 's'),
+        }
+        false
+    })
+}
+
+/// One sheet while its cells go by.
+struct Sheet<'a> {
+    draft: &'a mut Draft,
+    strings: &'a [String],
+    dates: &'a [bool],
+    epoch: jiff::civil::Date,
+    row: Vec<String>,
+    cell: Cell,
+    /// Whether words are the cell's.
+    in_value: bool,
+    in_table: bool,
+    last_row: u64,
+    next_row: u64,
+}
+
+#[derive(Default)]
+struct Cell {
+    column: usize,
+    kind: String,
+    style: usize,
+    value: String,
+}
+
+impl<'a> Sheet<'a> {
+    fn new(draft: &'a mut Draft, strings: &'a [String], dates: &'a [bool], epoch: jiff::civil::Date) -> Self {
+        Self {
+            draft,
+            strings,
+            dates,
+            epoch,
+            row: Vec::new(),
+            cell: Cell::default(),
+            in_value: false,
+            in_table: false,
+            last_row: 0,
+            next_row: 0,
+        }
+    }
+
+    fn start_row(&mut self, element: &Element) {
+        self.row.clear();
+        self.next_row = element.attribute("r").and_then(|row| row.parse().ok()).unwrap_or(self.next_row + 1);
+    }
+
+    /// Writes the row; an empty row above it begins another table.
+    fn end_row(&mut self) {
+        if self.row.iter().all(|cell| cell.trim().is_empty()) {
+            return;
+        }
+        if self.in_table && self.next_row > self.last_row + 1 {
+            self.end_table();
+        }
+        if !self.in_table {
+            self.draft.begin_table();
+            self.in_table = true;
+        }
+        let first = self.row.iter().position(|cell| !cell.trim().is_empty()).unwrap_or_default();
+        // Alone in its row, a cell is a caption wherever it stands.
+        let alone = self.row.iter().skip(first + 1).all(|cell| cell.trim().is_empty());
+        self.draft.row(if alone { &self.row[first..] } else { &self.row });
+        self.last_row = self.next_row;
+    }
+
+    fn end_table(&mut self) {
+        if self.in_table {
+            self.draft.end_table();
+            self.in_table = false;
+        }
+    }
+
+    fn start_cell(&mut self, element: &Element) {
+        let column = element.attribute("r").and_then(|reference| column_of(&reference)).unwrap_or(self.row.len());
+        let style = element.attribute("s").and_then(|style| style.parse().ok()).unwrap_or_default();
+        self.cell = Cell { column, kind: element.attribute("t").unwrap_or_default(), style, value: String::new() };
+    }
+
+    fn end_cell(&mut self) {
+        let Cell { column, kind, style, value } = std::mem::take(&mut self.cell);
+        let shown = match kind.as_str() {
+            "s" => value
+                .trim()
+                .parse::<usize>()
+                .ok()
+                .and_then(|number| self.strings.get(number))
+                .cloned()
+                .unwrap_or_default(),
+            "b" => String::from(if value.trim() == "1" { "TRUE" } else { "FALSE" }),
+            "str" | "inlineStr" | "e" | "d" => value,
+            _ if self.dates.get(style).copied().unwrap_or_default() => date(&value, self.epoch).unwrap_or(value),
+            _ => number(&value),
+        };
+        if !shown.is_empty() && column < MAX_COLUMNS {
+            self.row.resize(self.row.len().max(column + 1), String::new());
+            self.row[column] = shown;
+        }
+    }
+}
+
+impl Visitor for Sheet<'_> {
+    fn open(&mut self, element: &Element) {
+        match element.name() {
+            "row" => self.start_row(element),
+            "c" => self.start_cell(element),
+            "v" | "t" => self.in_value = true,
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, name: &str) {
+        match name {
+            "row" => self.end_row(),
+            "c" => self.end_cell(),
+            "v" | "t" => self.in_value = false,
+            _ => {}
+        }
+    }
+
+    fn words(&mut self, words: &str) {
+        if self.in_value {
+            self.cell.value.push_str(words);
+        }
+    }
+}
+
+/// `C7` is column 2.
+fn column_of(reference: &str) -> Option<usize> {
+    let letters = reference.bytes().take_while(u8::is_ascii_alphabetic);
+    let number = letters.fold(0_usize, |number, letter| {
+        number.saturating_mul(26).saturating_add(usize::from(letter.to_ascii_uppercase() - b'A') + 1)
+    });
+    number.checked_sub(1)
+}
+
+/// A number without the noise of binary fractions: 15 digits, as Excel shows it.
+fn number(value: &str) -> String {
+    match value.trim().parse::<f64>() {
+        Ok(number) if number.is_finite() && value.contains('.') => {
+            format!("{number:.14e}").parse::<f64>().map_or_else(|_| value.to_owned(), |rounded| rounded.to_string())
+        }
+        _ => value.trim().to_owned(),
+    }
+}
+
+/// A serial number of days as a date, with the time of day if it has one; below a day, the time alone.
+fn date(value: &str, epoch: jiff::civil::Date) -> Option<String> {
+    let days = value.trim().parse::<f64>().ok().filter(|days| (0.0..3_000_000.0).contains(days))?;
+    #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
+    let seconds = (days * 86_400.0).round() as i64;
+    let moment = epoch.at(0, 0, 0, 0).checked_add(jiff::SignedDuration::from_secs(seconds)).ok()?;
+    let format = match seconds {
+        0..86_400 => "%H:%M:%S",
+        _ if seconds % 86_400 == 0 => "%Y-%m-%d",
+        _ => "%Y-%m-%d %H:%M:%S",
+    };
+    Some(moment.strftime(format).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_found_by_their_letters() {
+        assert_eq!(["A1", "Z9", "AA1", "XFD1"].map(column_of), [Some(0), Some(25), Some(26), Some(16_383)]);
+        assert_eq!(column_of("7"), None);
+    }
+
+    #[test]
+    fn numbers_are_shown_as_a_person_typed_them() {
+        assert_eq!(
+            ["0.1", "0.30000000000000004", "42", "1.5E3", "abc"].map(number),
+            ["0.1", "0.3", "42", "1500", "abc"]
+        );
+    }
+
+    #[test]
+    fn dates_are_shown_as_dates() {
+        let epoch = Workbook::default().epoch;
+        assert_eq!(date("44067", epoch).as_deref(), Some("2020-08-24"));
+        assert_eq!(date("44067.5", epoch).as_deref(), Some("2020-08-24 12:00:00"));
+        assert_eq!(date("0.25", epoch).as_deref(), Some("06:00:00"));
+        assert_eq!(date("1e300", epoch), None);
+        assert!(is_date_format("dd/mm/yyyy") && is_date_format("[$-409]h:mm") && !is_date_format("0.00\" days\""));
+    }
+}
