@@ -227,6 +227,7 @@ pub async fn delete(
     Form(form): Form<WhichDocument>,
 ) -> Result<Response, AdminError> {
     let removed = at.desk.delete(&form.id).await?;
+    at.did(&state, "document.delete", form.id.as_str()).await;
     let chunks = show::counted(removed.chunks.into(), "chunk");
     let note = Note::ok(format!("The document is deleted; {chunks} no longer answer."));
     Ok(state.notes.redirect(&format!("/admin/tenants/{}", at.id), note))

@@ -1,13 +1,11 @@
 //! The door: one-time link, password, sign out.
 
 use askama::Template;
-use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::super::context::RequestId;
 use super::cookies;
 use super::error::AdminError;
 use super::notes::Note;
@@ -90,7 +88,6 @@ pub async fn sign_in_page(visitor: Visitor, Query(query): Query<NextQuery>) -> R
 pub async fn sign_in(
     State(state): State<AdminState>,
     visitor: Visitor,
-    Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
     Form(form): Form<SignInForm>,
 ) -> Result<Response, AdminError> {
@@ -98,7 +95,7 @@ pub async fn sign_in(
     match state.http.sessions.open_by_password(&form.password).await {
         Ok(session) => {
             close_earlier(&state, &headers).await?;
-            state.record(OPERATOR, Deed::new("session.open", "password"), &request_id).await;
+            state.record(OPERATOR, Deed::new("session.open", "password"), &visitor.request_id).await;
             Ok(([state.set_session(&session)], Redirect::to(next)).into_response())
         }
         Err(refusal) => {
@@ -118,14 +115,13 @@ pub async fn link_page(visitor: Visitor, Path(secret): Path<String>) -> Result<R
 pub async fn link_in(
     State(state): State<AdminState>,
     visitor: Visitor,
-    Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
     Path(secret): Path<String>,
 ) -> Result<Response, AdminError> {
     match state.http.sessions.open_by_link(&secret).await {
         Ok(session) => {
             close_earlier(&state, &headers).await?;
-            state.record(OPERATOR, Deed::new("session.open", "link"), &request_id).await;
+            state.record(OPERATOR, Deed::new("session.open", "link"), &visitor.request_id).await;
             let to = if state.http.sessions.has_password().await? { "/admin" } else { "/admin/password" };
             Ok(([state.set_session(&session)], Redirect::to(to)).into_response())
         }
@@ -153,7 +149,6 @@ pub async fn password_page(State(state): State<AdminState>, who: SignedIn) -> Re
 pub async fn set_password(
     State(state): State<AdminState>,
     who: SignedIn,
-    Extension(request_id): Extension<RequestId>,
     Form(form): Form<PasswordForm>,
 ) -> Result<Response, AdminError> {
     if form.password != form.again {
@@ -162,7 +157,7 @@ pub async fn set_password(
     }
     match state.http.sessions.set_password(&who.operator, &form.password).await {
         Ok(session) => {
-            state.record(who.name(), Deed::new("password.set", OPERATOR), &request_id).await;
+            who.did(&state, Deed::new("password.set", OPERATOR)).await;
             let note = Note::ok("The password is set. Every other session has ended.");
             Ok(([state.set_session(&session)], state.notes.redirect("/admin", note)).into_response())
         }
@@ -184,13 +179,9 @@ async fn password_again(
 }
 
 /// `POST /admin/sign-out`: here and on the server.
-pub async fn sign_out(
-    State(state): State<AdminState>,
-    who: SignedIn,
-    Extension(request_id): Extension<RequestId>,
-) -> Result<Response, AdminError> {
+pub async fn sign_out(State(state): State<AdminState>, who: SignedIn) -> Result<Response, AdminError> {
     state.http.sessions.close(&who.session).await?;
-    state.record(who.name(), Deed::new("session.close", ""), &request_id).await;
+    who.did(&state, Deed::new("session.close", OPERATOR)).await;
     let note = Note::ok("You are signed out.");
     Ok(([state.forget_session()], state.notes.redirect("/admin/sign-in", note)).into_response())
 }

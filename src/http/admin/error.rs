@@ -12,7 +12,6 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::super::context::RequestId;
 use super::super::limits::retry_after;
 use super::request::Visitor;
 use super::shell::{Section, Shell, page_with};
@@ -250,7 +249,7 @@ pub struct ErrorPage {
 pub async fn dress(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let Ok(visitor) = Visitor::from_request_parts(&mut parts, &state).await;
-    let request_id = parts.extensions.get().map(|id: &RequestId| id.as_str().to_owned()).unwrap_or_default();
+    let request_id = visitor.request_id.as_str().to_owned();
     let method = parts.method.clone();
     let mut response = next.run(Request::from_parts(parts, body)).await;
     if let Some(explained) = response.extensions_mut().remove::<Explained>() {

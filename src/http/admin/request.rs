@@ -5,10 +5,11 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams};
 use axum::http::Method;
 use axum::http::request::Parts;
 
+use super::super::context::RequestId;
 use super::cookies;
 use super::error::AdminError;
 use super::shell::{Section, Shell};
-use super::state::AdminState;
+use super::state::{AdminState, Deed};
 use super::theme::Theme;
 use crate::access::Operator;
 use crate::actors::Desk;
@@ -52,6 +53,8 @@ impl From<QueryRejection> for AdminError {
 
 /// Somebody who looks at a page, signed in or not.
 pub struct Visitor {
+    /// The request's id.
+    pub request_id: RequestId,
     shell: Shell,
 }
 
@@ -69,7 +72,8 @@ impl FromRequestParts<AdminState> for Visitor {
         let theme = cookies::read(&parts.headers, cookies::THEME).map_or(Theme::System, Theme::parse);
         let mut shell = Shell::new(theme, here(parts), Section::None);
         shell.note = state.notes.read(parts.uri.query());
-        Ok(Self { shell })
+        let request_id = parts.extensions.get().cloned().unwrap_or_else(|| RequestId::of(&parts.headers));
+        Ok(Self { request_id, shell })
     }
 }
 
@@ -86,6 +90,7 @@ pub struct SignedIn {
     pub operator: Operator,
     /// The cookie's secret.
     pub session: String,
+    request_id: RequestId,
     shell: Shell,
 }
 
@@ -95,9 +100,14 @@ impl SignedIn {
         Shell { section, ..self.shell.clone() }
     }
 
-    /// Who, for the audit.
+    /// Who, for jobs and documents.
     pub fn name(&self) -> &str {
         self.operator.subject()
+    }
+
+    /// Notes in the audit that they did this.
+    pub async fn did(&self, state: &AdminState, deed: Deed<'_>) {
+        state.record(self.name(), deed, &self.request_id).await;
     }
 }
 
@@ -116,7 +126,7 @@ impl FromRequestParts<AdminState> for SignedIn {
             let wanted = if parts.method == Method::GET { visitor.shell.here } else { "/admin".into() };
             return Err(AdminError::SignedOut { wanted });
         };
-        Ok(Self { operator, session, shell: visitor.shell })
+        Ok(Self { operator, session, request_id: visitor.request_id, shell: visitor.shell })
     }
 }
 
@@ -140,5 +150,12 @@ impl FromRequestParts<AdminState> for AtTenant {
         let id = named.and_then(|text| TenantId::parse(text).ok()).ok_or(AdminError::NoPage)?;
         let desk = state.http.tenants.desk_for(&who.operator, &id)?;
         Ok(Self { who, desk, id })
+    }
+}
+
+impl AtTenant {
+    /// Notes in the audit that the operator did this to the tenant.
+    pub async fn did(&self, state: &AdminState, action: &'static str, target: &str) {
+        self.who.did(state, Deed { action, tenant: Some(&self.id), target }).await;
     }
 }

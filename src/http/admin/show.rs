@@ -150,18 +150,21 @@ impl When {
     }
 }
 
-/// `2 min ago`, `in 3 days`; nothing when a date says it better.
+/// `2 min ago`, `in 3 days`; nothing when a date says it better. What is past is rounded down, what is to come up: a token
+/// of 90 days ends in 90 days the moment it is made.
 fn relative(difference: i64) -> Option<String> {
-    let distance = match difference.abs() {
+    let (ms, past) = (difference.abs(), difference < 0);
+    let units = |unit: i64| if past { ms / unit } else { (ms + unit - 1) / unit };
+    let distance = match ms {
         ms if ms < 5 * SECOND => return Some("just now".into()),
-        ms if ms < MINUTE => format!("{} s", ms / SECOND),
-        ms if ms < HOUR => format!("{} min", ms / MINUTE),
-        ms if ms < DAY => format!("{} h", ms / HOUR),
-        ms if ms < 2 * DAY => "1 day".into(),
-        ms if difference < 0 && ms < 14 * DAY || ms < 365 * DAY && difference > 0 => format!("{} days", ms / DAY),
-        _ => return None,
+        ms if ms < MINUTE => format!("{} s", units(SECOND)),
+        ms if ms < HOUR => format!("{} min", units(MINUTE)),
+        ms if ms < DAY => format!("{} h", units(HOUR)),
+        ms if past && ms >= 14 * DAY || ms >= 366 * DAY => return None,
+        _ if units(DAY) == 1 => "1 day".into(),
+        _ => format!("{} days", units(DAY)),
     };
-    Some(if difference < 0 { format!("{distance} ago") } else { format!("in {distance}") })
+    Some(if past { format!("{distance} ago") } else { format!("in {distance}") })
 }
 
 /// How long something took: `38 ms`, `4.2 s`, `3 min 5 s`, `2 h 10 min`.
@@ -364,7 +367,7 @@ mod tests {
         assert_eq!(said(-59 * SECOND), "59 s ago");
         assert_eq!(said(-61 * MINUTE), "1 h ago");
         assert_eq!(said(-25 * HOUR), "1 day ago");
-        assert_eq!(said(90 * DAY), "in 90 days");
+        assert_eq!(said(90 * DAY - 3), "in 90 days");
         assert_eq!(said(-30 * DAY), "2026-03-25");
         let when = When::new(now, now);
         assert_eq!((when.iso.as_str(), when.full.as_str()), ("2026-04-24T03:06:40Z", "2026-04-24 03:06:40 UTC"));

@@ -283,6 +283,7 @@ pub async fn tenant(
 /// `POST /admin/tenants/{tenant}/reindex`.
 pub async fn reindex(State(state): State<AdminState>, at: AtTenant) -> Result<Response, AdminError> {
     let ticket = at.desk.reindex(at.who.name()).await?;
+    at.did(&state, "index.rebuild", &ticket.job_id.to_string()).await;
     let note = if ticket.joined {
         Note::new(Tone::Info, "A rebuild was waiting already; this one joins it.")
     } else {

@@ -11,7 +11,7 @@ use super::notes::{Note, NoteLine};
 use super::request::{AtTenant, Form, Query, SignedIn};
 use super::shell::{Section, Shell, page, page_with};
 use super::show::{self, Chip, Message, Tone, When};
-use super::state::AdminState;
+use super::state::{AdminState, Deed};
 use crate::actors::{DeskError, Health, TenantStatus};
 use crate::domain::{TenantId, Timestamp};
 
@@ -145,6 +145,7 @@ pub async fn add(
     };
     match added {
         Ok(id) => {
+            who.did(&state, Deed { action: "tenant.add", tenant: Some(&id), target: id.as_str() }).await;
             let note = Note::ok("The tenant is there. Upload its first document, or drop files into its folder.");
             Ok(state.notes.redirect(&format!("/admin/tenants/{id}"), note))
         }
@@ -169,6 +170,7 @@ fn settings_file(name: &str) -> String {
 /// `POST /admin/tenants/reload`: reads the files again.
 pub async fn reload(State(state): State<AdminState>, who: SignedIn) -> Result<Response, AdminError> {
     let wrong = state.http.tenants.reload(&who.operator).await?;
+    who.did(&state, Deed::new("tenant.reload", "tenants")).await;
     let note = if wrong.is_empty() {
         Note::ok("The tenants' files were read again.")
     } else {
@@ -227,7 +229,10 @@ pub async fn remove(
         let error = format!("Type {} to remove the tenant.", at.id);
         return page_with(StatusCode::UNPROCESSABLE_ENTITY, &removal(&at, error.into()).await?);
     }
+    // First the tokens: whatever fails after this, nobody of the tenant comes in any more.
+    state.http.tokens.revoke_tenant(&at.id).await?;
     state.http.tenants.remove(&at.who.operator, &at.id).await?;
+    at.did(&state, "tenant.remove", at.id.as_str()).await;
     Ok(state.notes.redirect("/admin/tenants", Note::ok(format!("The tenant {} is removed.", at.id))))
 }
 

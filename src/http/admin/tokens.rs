@@ -1,13 +1,11 @@
 //! Tokens: minting one (shown once), listing, revoking.
 
 use askama::Template;
-use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::super::context::RequestId;
 use super::error::AdminError;
 use super::notes::Note;
 use super::request::{Form, Path, Query, SignedIn};
@@ -251,7 +249,6 @@ async fn tokens_page(
 pub async fn mint(
     State(state): State<AdminState>,
     who: SignedIn,
-    Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, AdminError> {
@@ -271,7 +268,7 @@ pub async fn mint(
     let (asks, tenant) = (request.permissions.contains(&Permission::Query), request.tenant.clone());
     let minted = state.http.tokens.mint(request).await?;
     let deed = Deed { action: "token.mint", tenant: tenant.as_ref(), target: &minted.jti };
-    state.record(who.name(), deed, &request_id).await;
+    who.did(&state, deed).await;
     let fresh = FreshToken::new(minted, asks, &state.site.base_url(&headers), Timestamp::now());
     let form = MintForm::new(&form.tenant, state.http.config.auth.default_token_days);
     let view = tokens_page(&state, &who, None, form).await?;
@@ -295,13 +292,12 @@ impl FreshToken {
 pub async fn revoke(
     State(state): State<AdminState>,
     who: SignedIn,
-    Extension(request_id): Extension<RequestId>,
     Path(jti): Path<String>,
 ) -> Result<Response, AdminError> {
     if !state.http.tokens.revoke(&jti).await? {
         return Err(AdminError::NoPage);
     }
-    state.record(who.name(), Deed::new("token.revoke", &jti), &request_id).await;
+    who.did(&state, Deed::new("token.revoke", &jti)).await;
     Ok(state.notes.redirect("/admin/tokens", Note::ok("The token is revoked; it is refused from now on.")))
 }
 

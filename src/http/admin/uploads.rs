@@ -12,7 +12,7 @@ use super::request::AtTenant;
 use super::show::{self, Message, Tone};
 use super::state::AdminState;
 use super::steps::{self, Taken};
-use crate::actors::{Desk, DeskError};
+use crate::actors::DeskError;
 use crate::domain::{Attributes, DocumentId};
 use crate::store::StoreError;
 
@@ -57,7 +57,7 @@ pub async fn upload(
     // Before a byte of the body is read, where the browser says how much there is.
     refuse_oversize(&headers, most_bytes(limit)).map_err(|_| AdminError::UploadTooLarge { limit })?;
     let form = form.map_err(|_| AdminError::BadForm)?;
-    let outcomes = receive(&at.desk, form, at.who.name()).await;
+    let outcomes = receive(&state, &at, form).await;
     if outcomes.iter().all(|outcome| outcome.result.is_err())
         && outcomes.iter().any(|outcome| outcome.result.as_ref().is_err_and(Refusal::is_size))
     {
@@ -69,14 +69,14 @@ pub async fn upload(
 }
 
 /// Takes the files one after the other; a bad one fails alone, a broken connection ends it.
-async fn receive(desk: &Desk, mut form: Multipart, by: &str) -> Vec<Outcome> {
+async fn receive(state: &AdminState, at: &AtTenant, mut form: Multipart) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     loop {
         match patiently(form.next_field()).await {
             Ok(Some(field)) => {
                 let Some(sent) = field.file_name().filter(|name| !name.is_empty()) else { continue };
                 let name = base_name(sent).to_owned();
-                let result = store(desk, field, &name, by).await;
+                let result = store(state, at, field, &name).await;
                 let broken = matches!(result, Err(Refusal::Broken(_) | Refusal::Stalled));
                 outcomes.push(Outcome { name, result });
                 if broken {
@@ -92,13 +92,15 @@ async fn receive(desk: &Desk, mut form: Multipart, by: &str) -> Vec<Outcome> {
     }
 }
 
-async fn store(desk: &Desk, mut field: Field<'_>, name: &str, by: &str) -> Result<(), Refusal> {
+async fn store(state: &AdminState, at: &AtTenant, mut field: Field<'_>, name: &str) -> Result<(), Refusal> {
     let id = document_id(name).ok_or(Refusal::Name)?;
-    let mut upload = desk.begin_upload().await.map_err(Refusal::Desk)?;
+    let mut upload = at.desk.begin_upload().await.map_err(Refusal::Desk)?;
     while let Some(piece) = patiently(field.chunk()).await? {
         upload.write(&piece).await.map_err(|error| Refusal::Desk(error.into()))?;
     }
-    desk.finish_upload(upload, id, name.to_owned(), Attributes::new(), by).await.map_err(Refusal::Desk)?;
+    let kept = at.desk.finish_upload(upload, id, name.to_owned(), Attributes::new(), at.who.name()).await;
+    let kept = kept.map_err(Refusal::Desk)?;
+    at.did(state, "document.upload", kept.document.id.as_str()).await;
     Ok(())
 }
 
