@@ -19,7 +19,8 @@ use crate::domain::Ranked;
 const CONNECTIVITY: usize = 16;
 /// Candidates weighed when a vector is added; usearch's own default.
 const EXPANSION_ADD: usize = 128;
-/// Candidates weighed when vectors are searched; measured: recall@10 against exact search, see the tests.
+/// Candidates weighed when vectors are searched. Recall@10 of clustered vectors is held at 0.98 by a test; on real ones
+/// `tests/measure.rs` tells.
 const EXPANSION_SEARCH: usize = 128;
 /// Threads that search one graph at the same moment; more wait, for a fraction of a millisecond.
 const SEATS: usize = 16;
@@ -128,13 +129,13 @@ impl Graph {
 
     /// The vector of `key`.
     pub fn get(&self, key: u64) -> Option<Vec<f16>> {
-        self.get_singles(key).map(|vector| halves(&vector))
+        let mut vector = vec![0.0; self.index.dimensions()];
+        self.get_into(key, &mut vector).then(|| halves(&vector))
     }
 
-    /// The vector of `key`, in single precision.
-    pub fn get_singles(&self, key: u64) -> Option<Vec<f32>> {
-        let mut vector = vec![0.0f32; self.index.dimensions()];
-        matches!(self.index.get(key, &mut vector), Ok(1)).then_some(vector)
+    /// Writes the vector of `key` into `vector`, which has its dimension; false when there is none.
+    pub fn get_into(&self, key: u64, vector: &mut [f32]) -> bool {
+        matches!(self.index.get(key, vector), Ok(1))
     }
 
     /// The `depth` best by inner product of those `may` be taken, or of all; best first, nearly always the true best.

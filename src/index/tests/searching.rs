@@ -66,6 +66,8 @@ fn a_graph_finds_nearly_all_that_an_exact_search_finds_with_and_without_filters(
     assert!(recall(&snapshot, &vectors, None, |_| true) >= 0.98);
     let tens = filter(json!({"type": "eq", "key": "tens", "value": true}));
     assert!(recall(&snapshot, &vectors, Some(&tens), |at| at % 10 == 0) >= 0.98);
+    let most = filter(json!({"type": "eq", "key": "tens", "value": false}));
+    assert!(recall(&snapshot, &vectors, Some(&most), |at| at % 10 != 0) >= 0.98, "the graph walks past the others");
     let rare = filter(json!({"type": "eq", "key": "rare", "value": true}));
     assert!(recall(&snapshot, &vectors, Some(&rare), |at| at % 200 == 0) >= 0.999, "few are compared one by one");
 
