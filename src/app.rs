@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{Secret, Sessions, Tokens};
 use crate::actors::{Faults, Parts, Tenants};
 use crate::answer::Answerers;
-use crate::config::Config;
+use crate::config::{Config, KeepConfig};
+use crate::domain::Timestamp;
 use crate::embed::Embedders;
 use crate::engine::Engine;
 use crate::http::{self, HttpState};
@@ -26,6 +27,9 @@ use crate::telemetry;
 
 /// How long the sealing of indexes may take at the end.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// How often what is old is forgotten.
+const FORGETTING: Duration = Duration::from_hours(6);
 
 /// How often jobs are counted for the metrics.
 const JOBS_COUNTED: Duration = Duration::from_secs(10);
@@ -118,6 +122,7 @@ impl App {
         self.lock.note(address)?;
         tokio::spawn(telemetry::upkeep(self.state.metrics.clone(), stop.clone()));
         tokio::spawn(count_jobs(self.state.ledger.clone(), stop.clone()));
+        tokio::spawn(forget_old(self.state.ledger.clone(), self.state.config.keep.clone(), stop.clone()));
         let drained = http::serve(listener, self.state.clone(), stop).await;
         if drained.cut_off > 0 {
             tracing::warn!(connections = drained.cut_off, "some requests did not end in time and were cut off");
@@ -140,6 +145,26 @@ async fn count_jobs(ledger: Ledger, stop: CancellationToken) {
                 Ok(counts) => telemetry::jobs(&counts),
                 Err(error) => tracing::warn!(error = %error, "the jobs could not be counted"),
             },
+        }
+    }
+}
+
+/// Forgets jobs and audit that are older than they are kept, until `stop`.
+async fn forget_old(ledger: Ledger, keep: KeepConfig, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(FORGETTING);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let jobs = ledger.forget_jobs(Timestamp::days_ago(keep.jobs_days)).await;
+        let audit = ledger.forget_audit(Timestamp::days_ago(keep.audit_days)).await;
+        match (jobs, audit) {
+            (Ok(0), Ok(0)) => {}
+            (Ok(jobs), Ok(audit)) => tracing::info!(jobs, audit, "forgot what is older than it is kept"),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(error = %error, "what is old could not be forgotten");
+            }
         }
     }
 }

@@ -14,7 +14,9 @@ use super::cell::Cell;
 use super::desk::{DeskError, JobTicket, Removed};
 use super::directory::Health;
 use super::faults::Place;
-use super::work::{self, Opened, Shared};
+use super::open::{self, Opened};
+use super::rebuild;
+use super::work::{self, Shared};
 use crate::domain::{DocumentId, Job, JobId, JobKind, Timestamp};
 use crate::engine::BuildError;
 
@@ -119,7 +121,7 @@ impl Actor for IndexActor {
 
 impl IndexState {
     fn open(&mut self, me: &ActorRef<IndexMsg>) {
-        let work = work::open(Arc::clone(&self.cell), self.shared.clone());
+        let work = open::open(Arc::clone(&self.cell), self.shared.clone());
         self.opening = Some(reporting(me, work, IndexMsg::Opened));
     }
 
@@ -192,7 +194,7 @@ impl IndexState {
             });
             return;
         }
-        let build = work::build(Arc::clone(&self.cell), self.shared.clone(), job);
+        let build = rebuild::build(Arc::clone(&self.cell), self.shared.clone(), job);
         let noted = async move {
             let kept = saved.save_job(&tenant, noted).await;
             let refused = kept.is_err();
@@ -207,7 +209,7 @@ impl IndexState {
         if self.cell.snapshot().is_none() {
             self.cell.set_health(Health::Building { since: Timestamp::now() });
         }
-        let work = work::build(Arc::clone(&self.cell), self.shared.clone(), job);
+        let work = rebuild::build(Arc::clone(&self.cell), self.shared.clone(), job);
         self.building = Some(reporting(me, work, IndexMsg::Built));
     }
 

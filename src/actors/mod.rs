@@ -3,7 +3,7 @@
 //! `ractor` stops here. Handlers hold [`Tenants`] and get a [`Desk`], one tenant's verbs, from a verified caller.
 //!
 //! - `supervisor` knows which tenants should live and restarts their actors.
-//! - `index` is a tenant's only writer: it takes microseconds a message and starts the tasks in `work`.
+//! - `index` is a tenant's only writer: it takes microseconds a message and starts the tasks in `open`, `work` and `rebuild`.
 //! - `cell` is what outlives an actor: snapshot, settings, limits, the open writer.
 
 mod cell;
@@ -12,6 +12,7 @@ mod directory;
 mod faults;
 mod index;
 mod limits;
+mod open;
 mod rebuild;
 mod records;
 mod removal;

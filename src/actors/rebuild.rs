@@ -13,8 +13,9 @@ use futures_util::FutureExt;
 
 use super::cell::Cell;
 use super::faults::Place;
+use super::open::hash_of;
 use super::records;
-use super::work::{Shared, begin, blocking, finish, hash_of, note_failure};
+use super::work::{Shared, begin, blocking, finish, note_failure};
 use crate::domain::{ContentHash, DocumentId, Job, JobProblem, JobState, StageName};
 use crate::engine::{Build, BuildError, PrepareError, Prepared};
 use crate::index::{GenerationWriter, Snapshot};

@@ -188,6 +188,11 @@ impl Printer {
         if self.json { Self::always_json(value) } else { Self::line(text(value)) }
     }
 
+    /// A remark beside the result; none where the output is for a program.
+    fn note(self, text: impl AsRef<str>) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { Self::line(text) }
+    }
+
     /// `value` as one line of JSON.
     fn always_json<T: Serialize>(value: &T) -> Result<(), Failure> {
         Self::line(serde_json::to_string(value).map_err(anyhow::Error::from)?)

@@ -56,6 +56,7 @@ pub(super) async fn run(mut config: Config, args: ServeArgs, print: Printer) -> 
     let stop = CancellationToken::new();
     let state = app.state().clone();
     tokio::spawn(on_signals(state.clone(), stop.clone()));
+    announce(&state, address, print)?;
     let greeting = tokio::spawn(greet(state, address, print, stop.clone()));
     app.serve(listener, stop).await?;
     greeting.abort();
@@ -80,6 +81,19 @@ async fn on_signals(state: HttpState, stop: CancellationToken) -> std::io::Resul
     tracing::info!("ending: requests under way may finish");
     stop.cancel();
     Ok(())
+}
+
+/// Says at once where the server is, when the tenants are not ready yet: building may take a minute.
+fn announce(state: &HttpState, address: SocketAddr, print: Printer) -> Result<(), Failure> {
+    let (ready, all) = state.tenants.ready();
+    if ready == all {
+        return Ok(());
+    }
+    let address = reachable(address);
+    print.note(format!(
+        "Carrel listens on http://{address} and prepares its tenants ({ready}/{all} ready). \
+         The first start reads and embeds every document; later ones open what is there."
+    ))
 }
 
 /// Waits for the tenants, then prints how to reach them.

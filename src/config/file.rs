@@ -74,6 +74,9 @@ impl Config {
         if self.builds.concurrent == 0 || self.builds.keep_generations < 2 {
             return wrong("builds", "`concurrent` must be at least 1 and `keep_generations` at least 2");
         }
+        if self.keep.jobs_days == 0 || self.keep.audit_days == 0 {
+            return wrong("keep", "`jobs_days` and `audit_days` must be at least 1");
+        }
         if self.ingest.worker_memory_mib < 64 || self.ingest.workers == 0 {
             return wrong("ingest", "`worker_memory_mib` must be at least 64 and `workers` at least 1");
         }

@@ -36,6 +36,8 @@ pub struct Config {
     pub ingest: IngestConfig,
     /// Builds.
     pub builds: BuildConfig,
+    /// How long what happened is remembered.
+    pub keep: KeepConfig,
     /// The built-in embedder and the cache of question vectors.
     pub embed: EmbedConfig,
     /// Prometheus.
@@ -147,6 +149,16 @@ pub struct BuildConfig {
     pub keep_generations: usize,
 }
 
+/// How long what happened is remembered.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeepConfig {
+    /// Days a job is kept after it was made; those that have not ended are kept longer.
+    pub jobs_days: u32,
+    /// Days an entry of the audit is kept.
+    pub audit_days: u32,
+}
+
 /// The built-in embedder and the cache of question vectors.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -194,6 +206,7 @@ impl Default for Config {
             providers: BTreeMap::new(),
             ingest: IngestConfig::default(),
             builds: BuildConfig::default(),
+            keep: KeepConfig::default(),
             embed: EmbedConfig::default(),
             metrics: MetricsConfig::default(),
             log: LogConfig::default(),
@@ -232,6 +245,12 @@ impl Default for IngestConfig {
 impl Default for BuildConfig {
     fn default() -> Self {
         Self { concurrent: 1, keep_generations: 2 }
+    }
+}
+
+impl Default for KeepConfig {
+    fn default() -> Self {
+        Self { jobs_days: 90, audit_days: 365 }
     }
 }
 

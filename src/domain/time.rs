@@ -16,6 +16,12 @@ impl Timestamp {
         Self::from_millis(jiff::Timestamp::now().as_millisecond())
     }
 
+    /// The moment `days` times 24 hours before the present.
+    #[must_use]
+    pub fn days_ago(days: u32) -> Self {
+        Self::from_millis(Self::now().as_millis() - i64::from(days) * 24 * 60 * 60 * 1000)
+    }
+
     /// Milliseconds since 1970, UTC.
     #[must_use]
     pub fn as_millis(self) -> i64 {

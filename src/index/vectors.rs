@@ -158,8 +158,13 @@ fn living(graph: &Graph, catalog: &Catalog) -> Vec<(u64, Vec<f16>)> {
 fn scan(graph: &Graph, vector: &[f32], allowed: &Allowed) -> Vec<Ranked> {
     let keys = allowed.documents.iter().flat_map(|&(number, chunks)| (0..chunks).map(move |at| key_of(number, at)));
     let mut other = vec![0.0; vector.len()];
-    keys.filter_map(|key| graph.get_into(key, &mut other).then(|| Ranked { key, score: product(vector, &other) }))
-        .collect()
+    let mut found = Vec::new();
+    for key in keys {
+        if graph.get_into(key, &mut other) {
+            found.push(Ranked { key, score: product(vector, &other) });
+        }
+    }
+    found
 }
 
 impl Flat {

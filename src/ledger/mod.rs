@@ -9,6 +9,7 @@
 mod audit;
 mod documents;
 mod jobs;
+mod keeping;
 mod lists;
 mod operator;
 mod readers;

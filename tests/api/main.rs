@@ -7,5 +7,6 @@ mod answers;
 mod documents;
 mod harness;
 mod lifecycle;
+mod process;
 mod supervision;
 mod tenancy;

@@ -81,7 +81,7 @@ impl Steps {
         Some([
             step(
                 "Drop a file",
-                "Any text, Markdown or HTML. It is searchable seconds later.",
+                "A PDF, an Office file, Markdown, a web page or plain text. It is searchable seconds later.",
                 format!("/admin/tenants/{tenant}"),
                 "Upload to this tenant",
                 self.uploaded,

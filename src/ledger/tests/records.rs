@@ -144,3 +144,37 @@ proptest! {
         }
     }
 }
+
+#[tokio::test]
+async fn what_is_old_is_forgotten_but_no_job_that_has_not_ended() {
+    let (fixture, acme) = (Fixture::new(), tenant("acme"));
+    let (done, waiting) = (job(JobState::Done), job(JobState::Queued));
+    for job in [&done, &waiting] {
+        fixture.ledger.save_job(&acme, job.clone()).await.unwrap();
+    }
+    let entry = AuditEntry {
+        number: 0,
+        at: Timestamp::now(),
+        actor: "operator".into(),
+        action: "tenant.add".into(),
+        tenant: None,
+        target: String::new(),
+        request_id: String::new(),
+    };
+    fixture.ledger.audit(entry).await.unwrap();
+    let (past, future) = (Timestamp::days_ago(1), Timestamp::from_millis(Timestamp::now().as_millis() + 60_000));
+    assert_eq!(fixture.ledger.forget_jobs(past).await.unwrap(), 0);
+    assert_eq!(fixture.ledger.forget_audit(past).await.unwrap(), 0);
+    assert_eq!(fixture.ledger.forget_jobs(future).await.unwrap(), 1);
+    assert_eq!(fixture.ledger.forget_audit(future).await.unwrap(), 1);
+    assert_eq!(fixture.ledger.jobs(&acme, all(), None).await.unwrap().entries, vec![waiting]);
+    assert_eq!(fixture.ledger.audit_log(10).await.unwrap(), Vec::new());
+}
+
+#[test]
+fn ids_of_jobs_order_by_the_moment_they_were_made() {
+    let before = crate::domain::JobId::first_at(Timestamp::now());
+    let job = crate::domain::JobId::fresh();
+    let after = crate::domain::JobId::first_at(Timestamp::from_millis(Timestamp::now().as_millis() + 1));
+    assert!(before.to_string() < job.to_string() && job.to_string() < after.to_string());
+}

@@ -1,0 +1,177 @@
+//! Opening a tenant's index: what is on disk answers first, then it is compared with the documents there are.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::cell::Cell;
+use super::directory::Health;
+use super::records;
+use super::work::{Shared, blocking, finish, new_job, take_out};
+use crate::domain::{ContentHash, DocumentId, DocumentState, Job, JobId, JobKind, JobState};
+use crate::engine::BuildError;
+use crate::index::{GenerationWriter, IndexError};
+use crate::ledger::DocumentRecord;
+use crate::store::StoredDocument;
+
+/// What opening found.
+pub(super) struct Opened {
+    /// Documents to bring into the index, with the jobs that wait for them.
+    pub changed: Vec<(DocumentId, Vec<JobId>)>,
+    /// A build that must come first.
+    pub build: Option<Box<Job>>,
+}
+
+/// Opens what is on disk, lets it answer, then compares it with the documents there are.
+pub(super) async fn open(cell: Arc<Cell>, shared: Shared) -> Result<Opened, BuildError> {
+    let reason = open_generation(&cell).await?;
+    if let Some(snapshot) = cell.snapshot() {
+        tracing::info!(tenant.id = %cell.id, index.generation = snapshot.generation(), "opened the index of {}", cell.id);
+    }
+    let unfinished = shared.ledger.unfinished_jobs(&cell.id).await?;
+    let mut waiting: HashMap<DocumentId, Vec<JobId>> = HashMap::new();
+    let mut builds = Vec::new();
+    for job in unfinished {
+        match (&job.document_id, job.kind) {
+            (Some(id), JobKind::Ingest) => waiting.entry(id.clone()).or_default().push(job.id),
+            _ => builds.push(job),
+        }
+    }
+    // A rebuild that a dead process left unfinished is taken up again; only the newest, since one build serves all.
+    let build = builds.pop();
+    for job in builds {
+        let mut job = job;
+        finish(&mut job, JobState::Cancelled, None);
+        shared.ledger.save_job(&cell.id, job).await?;
+    }
+    if cell.snapshot().is_none() || reason == Some("damage") {
+        let job = build.unwrap_or_else(|| new_job(JobKind::Reindex, None, reason.unwrap_or("boot")));
+        let jobs = waiting.into_iter().collect();
+        return Ok(Opened { changed: jobs, build: Some(Box::new(job)) });
+    }
+    cell.set_health(Health::Ready);
+    let mut changed = compare(&cell, &shared).await?;
+    // A job whose document needs nothing more ends with the next round, which finds it done.
+    changed.extend(waiting.keys().filter(|id| !changed.contains(*id)).cloned().collect::<Vec<_>>());
+    let changed = changed.into_iter().map(|id| (id.clone(), waiting.remove(&id).unwrap_or_default())).collect();
+    Ok(Opened { changed, build: build.map(Box::new) })
+}
+
+/// Opens the serving generation, falling back to an older one where it is damaged; returns why a build must follow.
+async fn open_generation(cell: &Arc<Cell>) -> Result<Option<&'static str>, BuildError> {
+    let writer = Arc::clone(&cell.writer).lock_owned().await;
+    let kept = Arc::clone(cell);
+    blocking(move || {
+        let mut writer = writer;
+        if let Some(open) = writer.as_ref() {
+            // An earlier actor opened it; what it published still stands.
+            kept.publish(open.snapshot());
+            return Ok(None);
+        }
+        kept.documents.sweep()?;
+        kept.generations.sweep()?;
+        match kept.generations.open_current() {
+            Ok(None) => Ok(Some("boot")),
+            Ok(Some(open)) => {
+                kept.publish(open.snapshot());
+                *writer = Some(open);
+                Ok(None)
+            }
+            Err(IndexError::Damaged { generation, file, reason }) => {
+                tracing::error!(tenant.id = %kept.id, index.generation = generation, file, reason, "generation {generation} of {} is damaged, building a new one from the documents", kept.id);
+                kept.note_error(&format!("generation {generation} is damaged ({file}: {reason}); a new one is built from the documents"));
+                kept.generations.quarantine(generation)?;
+                if let Some(open) = fall_back(&kept)? {
+                    kept.publish(open.snapshot());
+                    *writer = Some(open);
+                }
+                Ok(Some("damage"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    })
+    .await
+}
+
+/// The newest whole generation that is left, without the documents that were deleted since.
+fn fall_back(cell: &Cell) -> Result<Option<GenerationWriter>, BuildError> {
+    for info in cell.generations.list()? {
+        let Ok(mut open) = cell.generations.open(info.number) else {
+            cell.generations.quarantine(info.number)?;
+            continue;
+        };
+        let there: BTreeSet<DocumentId> = cell.documents.list()?.into_iter().map(|stored| stored.id).collect();
+        let gone: Vec<DocumentId> =
+            open.snapshot().documents().map(|entry| entry.id.clone()).filter(|id| !there.contains(id)).collect();
+        for id in gone {
+            open.remove(&id)?;
+        }
+        open.commit()?;
+        cell.generations.publish(&mut open)?;
+        return Ok(Some(open));
+    }
+    Ok(None)
+}
+
+/// Compares documents, index and ledger: forgets and removes what is gone, returns what must be indexed.
+async fn compare(cell: &Arc<Cell>, shared: &Shared) -> Result<Vec<DocumentId>, BuildError> {
+    let Some(snapshot) = cell.snapshot() else { return Ok(Vec::new()) };
+    let records = shared.ledger.all_documents(&cell.id).await?;
+    let records: HashMap<DocumentId, DocumentRecord> =
+        records.into_iter().map(|record| (record.status.id.clone(), record)).collect();
+    let kept = Arc::clone(cell);
+    let (changed, notes, gone, forgotten) = blocking(move || {
+        let stored = kept.documents.list()?;
+        let there: BTreeSet<&DocumentId> = stored.iter().map(|document| &document.id).collect();
+        let gone: Vec<DocumentId> =
+            snapshot.documents().map(|entry| entry.id.clone()).filter(|id| !there.contains(id)).collect();
+        let forgotten: Vec<DocumentId> = records.keys().filter(|id| !there.contains(id)).cloned().collect();
+        let (mut changed, mut notes) = (Vec::new(), Vec::new());
+        for document in &stored {
+            let record = records.get(&document.id);
+            let Some(hash) = hash_of(&kept, document, record)? else { continue };
+            let entry = snapshot.document(&document.id).filter(|entry| {
+                entry.content_hash == hash && entry.name == document.name && entry.attributes == document.attributes
+            });
+            match (entry, record) {
+                (Some(_), Some(known))
+                    if known.status.chunks > 0
+                        && known.status.state != DocumentState::Failed
+                        && known.modified_ns == document.modified_ns => {}
+                (Some(entry), known) => {
+                    notes.push(records::live(document, &entry, known.and_then(|known| known.status.job_id)));
+                }
+                (None, Some(known)) if records::fails_for_good(known, hash) => {}
+                (None, known) => {
+                    notes.push(records::queued(document, hash, known.and_then(|known| known.status.job_id)));
+                    changed.push(document.id.clone());
+                }
+            }
+        }
+        Ok((changed, notes, gone, forgotten))
+    })
+    .await?;
+    if !gone.is_empty() {
+        let (writer, kept) = (Arc::clone(&cell.writer).lock_owned().await, Arc::clone(cell));
+        blocking(move || take_out(&kept, writer, &gone)).await?;
+    }
+    shared.ledger.forget_documents(&cell.id, forgotten).await?;
+    shared.ledger.save_documents(&cell.id, notes).await?;
+    Ok(changed)
+}
+
+/// A document's hash: known for uploads, remembered while size and time stand, else read. `None` when it just went.
+pub(super) fn hash_of(
+    cell: &Cell,
+    document: &StoredDocument,
+    record: Option<&DocumentRecord>,
+) -> Result<Option<ContentHash>, BuildError> {
+    if let Some(hash) = document.content_hash {
+        return Ok(Some(hash));
+    }
+    let same =
+        |record: &&DocumentRecord| record.status.bytes == document.bytes && record.modified_ns == document.modified_ns;
+    if let Some(record) = record.filter(same) {
+        return Ok(Some(record.status.content_hash));
+    }
+    Ok(cell.documents.read(&document.id)?.map(|(_, bytes)| ContentHash::of(&bytes)))
+}

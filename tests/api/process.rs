@@ -1,0 +1,86 @@
+//! The program itself: what it prints, its signals, and the verbs that speak to it while it runs.
+
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::harness::{PATIENCE, Root, eventually, worker};
+
+/// A running `carrel serve`.
+struct Server {
+    process: Child,
+    /// What it printed when it was ready.
+    ready: Value,
+}
+
+fn carrel(root: &Root, args: &[&str]) -> Command {
+    let mut command = Command::new(worker());
+    command.args(["--json", "--root"]).arg(root.path()).args(args);
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// What a verb prints, and whether it succeeded.
+async fn said(root: &Root, args: &[&str]) -> (bool, Value) {
+    let output = timeout(PATIENCE, carrel(root, args).output()).await.unwrap().unwrap();
+    (output.status.success(), serde_json::from_slice(&output.stdout).unwrap_or_default())
+}
+
+impl Server {
+    async fn start(root: &Root) -> Self {
+        let mut process = carrel(root, &["serve", "--bind", "127.0.0.1:0"]).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+        Self { process, ready: serde_json::from_str(&line).unwrap() }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.process.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    /// Asks it to end; whether it did so in order.
+    async fn end(mut self) -> bool {
+        self.signal(Signal::TERM);
+        timeout(PATIENCE, self.process.wait()).await.unwrap().unwrap().success()
+    }
+}
+
+#[tokio::test]
+async fn a_hangup_reads_the_tenants_again_and_a_termination_ends_in_order() {
+    let root = Root::new().tenant("acme", "", &[]);
+    let server = Server::start(&root).await;
+    assert_eq!(server.ready["tenants_ready"], "1/1");
+    assert!(server.ready["admin_link"].as_str().unwrap().contains("/admin/link/"));
+    root.write("tenants/beta.toml", "name = \"Beta\"\n");
+    server.signal(Signal::HUP);
+    eventually(|| async {
+        let (_, tenants) = said(&root, &["tenant", "list"]).await;
+        tenants.to_string().contains("\"beta\"").then_some(())
+    })
+    .await;
+    let other = timeout(PATIENCE, carrel(&root, &["serve"]).status()).await.unwrap().unwrap();
+    assert!(!other.success(), "one folder is served by one process");
+    assert!(server.end().await);
+}
+
+#[tokio::test]
+async fn the_command_line_works_alike_with_and_without_a_server() {
+    let root = Root::new().tenant("acme", "", &[]);
+    root.write("notes/harvest.md", "# Harvest\n\nThe quinces of the north orchard ripen in late October.\n");
+    let notes = root.path().join("notes");
+    let (ok, _) = said(&root, &["ingest", "--tenant", "acme", notes.to_str().unwrap()]).await;
+    assert!(ok, "a server is started for the moment");
+    let question = ["query", "--tenant", "acme", "When do the quinces ripen?"];
+    let (ok, alone) = said(&root, &question).await;
+    assert!(ok && alone["answer"].as_str().unwrap().contains("late October"), "{alone}");
+    let server = Server::start(&root).await;
+    let (ok, beside) = said(&root, &question).await;
+    assert!(ok);
+    assert_eq!((&alone["answer"], &alone["citations"]), (&beside["answer"], &beside["citations"]));
+    assert!(server.end().await);
+}
