@@ -28,12 +28,16 @@ pub enum LogsError {
     },
 }
 
+/// What libraries say at every start and nobody can act on; a level in the settings goes before it.
+const QUIETER: &str = "tract_onnx=error";
+
 /// Sends logs to stderr: text on a terminal, JSON lines elsewhere, unless the settings say which. Later calls change nothing.
 ///
 /// # Errors
 /// When the level is no level and no filter.
 pub fn init_logs(config: &LogConfig) -> Result<(), LogsError> {
-    let filter = EnvFilter::try_new(&config.level).map_err(|_| LogsError::Level { level: config.level.clone() })?;
+    let filter = format!("{QUIETER},{}", config.level);
+    let filter = EnvFilter::try_new(filter).map_err(|_| LogsError::Level { level: config.level.clone() })?;
     let terminal = std::io::stderr().is_terminal();
     let format = config.format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let lines = Lines { format, write: |line: &str| drop(std::io::stderr().lock().write_all(line.as_bytes())) };
