@@ -22,7 +22,7 @@ use crate::domain::{
     Question, QuestionError, SearchReply, TenantId,
 };
 use crate::engine::SearchError;
-use crate::index::{GenerationInfo, IndexError, Snapshot};
+use crate::index::{IndexError, Snapshot};
 use crate::ledger::{DocumentTotals, LedgerError, Listed, Page};
 use crate::store::{StoreError, UploadWriter};
 use crate::telemetry::QueryOutcome;
@@ -114,6 +114,12 @@ pub enum DeskError {
     /// Attributes that cannot be kept.
     #[error("`attributes` {0}")]
     Attributes(String),
+    /// The generation answers now, so it can be neither activated nor deleted.
+    #[error("generation {0} is the one that serves")]
+    GenerationServes(u64),
+    /// The generation's files do not hold.
+    #[error("generation {0} is damaged and was moved aside; what served goes on serving")]
+    GenerationDamaged(u64),
     /// A settings file is wrong.
     #[error("{0}")]
     Settings(String),
@@ -143,7 +149,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// One tenant's verbs.
 #[derive(Clone)]
 pub struct Desk {
-    cell: Arc<Cell>,
+    pub(super) cell: Arc<Cell>,
     shared: Shared,
     supervisor: ActorRef<SupervisorMsg>,
 }
@@ -371,16 +377,6 @@ impl Desk {
         Ok(self.shared.ledger.jobs(&self.cell.id, page, state).await?)
     }
 
-    /// Generations on disk, newest first, and the number of the one that serves.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub async fn generations(&self) -> Result<(Vec<GenerationInfo>, Option<u64>), DeskError> {
-        let generations = self.cell.generations.clone();
-        let list = work::blocking(move || Ok(generations.list()?)).await.map_err(work::desk_error)?;
-        Ok((list, self.cell.snapshot().map(|snapshot| snapshot.generation())))
-    }
-
     /// Kills the tenant's writer, as a fault would; the supervisor starts another. For drills and tests.
     pub fn kill_writer(&self) {
         if let Some(actor) = self.cell.actor.load_full() {
@@ -388,7 +384,10 @@ impl Desk {
         }
     }
 
-    async fn call<T: Send + 'static>(&self, message: impl FnOnce(RpcReplyPort<T>) -> IndexMsg) -> Result<T, DeskError> {
+    pub(super) async fn call<T: Send + 'static>(
+        &self,
+        message: impl FnOnce(RpcReplyPort<T>) -> IndexMsg,
+    ) -> Result<T, DeskError> {
         let actor = self.cell.actor.load_full().ok_or_else(|| match self.cell.health() {
             Health::Quarantined { cause } => DeskError::Quarantined(cause),
             _ => DeskError::Unresponsive,

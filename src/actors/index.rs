@@ -14,6 +14,7 @@ use super::cell::Cell;
 use super::desk::{DeskError, JobTicket, Removed};
 use super::directory::Health;
 use super::faults::Place;
+use super::history::{self, Activated};
 use super::open::{self, Opened};
 use super::rebuild;
 use super::work::{self, Shared};
@@ -33,6 +34,8 @@ pub(super) enum IndexMsg {
     Remove(DocumentId, RpcReplyPort<Result<Removed, DeskError>>),
     /// A new generation is wanted.
     Rebuild(String, RpcReplyPort<Result<JobTicket, DeskError>>),
+    /// An older generation is to serve again.
+    Activate(u64, RpcReplyPort<Result<Activated, DeskError>>),
     /// Are you there?
     Ping(RpcReplyPort<()>),
     /// The actor's own: what was on disk is open.
@@ -108,6 +111,7 @@ impl Actor for IndexActor {
             }
             IndexMsg::Remove(id, reply) => state.remove(id, reply),
             IndexMsg::Rebuild(by, reply) => state.rebuild(&me, &by, reply),
+            IndexMsg::Activate(number, reply) => state.activate(&me, number, reply),
             IndexMsg::Ping(reply) => drop(reply.send(())),
             IndexMsg::Opened(outcome) => state.on_opened(&me, outcome),
             IndexMsg::Applied(outcome) => state.on_applied(&me, outcome),
@@ -203,6 +207,21 @@ impl IndexState {
             if refused { Ok(Vec::new()) } else { build.await }
         };
         self.building = Some(reporting(me, noted, IndexMsg::Built));
+    }
+
+    fn activate(&mut self, me: &ActorRef<IndexMsg>, number: u64, reply: RpcReplyPort<Result<Activated, DeskError>>) {
+        let work = history::activate(Arc::clone(&self.cell), self.shared.clone(), number);
+        let me = me.clone();
+        // Not tied to this actor's life, as with a removal.
+        tokio::spawn(async move {
+            let outcome = work.await.map(|(activated, changed)| {
+                for id in changed {
+                    let _ = me.cast(IndexMsg::Changed(id, None));
+                }
+                activated
+            });
+            reply.send(outcome)
+        });
     }
 
     fn start_build(&mut self, me: &ActorRef<IndexMsg>, job: Job) {

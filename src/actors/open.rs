@@ -113,7 +113,7 @@ fn fall_back(cell: &Cell) -> Result<Option<GenerationWriter>, BuildError> {
 }
 
 /// Compares documents, index and ledger: forgets and removes what is gone, returns what must be indexed.
-async fn compare(cell: &Arc<Cell>, shared: &Shared) -> Result<Vec<DocumentId>, BuildError> {
+pub(super) async fn compare(cell: &Arc<Cell>, shared: &Shared) -> Result<Vec<DocumentId>, BuildError> {
     let Some(snapshot) = cell.snapshot() else { return Ok(Vec::new()) };
     let records = shared.ledger.all_documents(&cell.id).await?;
     let records: HashMap<DocumentId, DocumentRecord> =

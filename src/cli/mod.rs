@@ -9,6 +9,7 @@ mod demo;
 mod documents;
 mod eval;
 mod extract;
+mod generations;
 mod serve;
 mod tenants;
 mod token;
@@ -58,9 +59,9 @@ enum Verb {
     Reindex(tenants::ReindexArgs),
     /// List a tenant's jobs
     Jobs(tenants::JobsArgs),
-    /// List a tenant's generations
+    /// List, compare, activate, keep or delete a tenant's generations
     #[command(subcommand)]
-    Generations(tenants::GenerationsVerb),
+    Generations(generations::GenerationsVerb),
     /// Mint, list or revoke tokens
     #[command(subcommand)]
     Token(token::TokenVerb),
@@ -160,7 +161,7 @@ async fn dispatch(Cli { common, verb }: Cli) -> Result<(), Failure> {
         Verb::Query(args) => documents::query(config, args, print).await,
         Verb::Reindex(args) => tenants::reindex(config, args, print).await,
         Verb::Jobs(args) => tenants::jobs(config, args, print).await,
-        Verb::Generations(verb) => tenants::generations(config, verb, print).await,
+        Verb::Generations(verb) => generations::run(config, verb, print).await,
         Verb::Token(verb) => token::run(&config, verb, print).await,
         Verb::AdminLink => serve::admin_link(&config, print).await,
         Verb::Extract(args) => extract::run(&config, &args, print).await,

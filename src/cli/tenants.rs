@@ -1,4 +1,4 @@
-//! `carrel tenant`, `reindex`, `jobs`, `generations`: what operators do.
+//! `carrel tenant`, `reindex`, `jobs`: what operators do.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,16 +63,6 @@ pub(super) struct JobsArgs {
     /// The tenant
     #[arg(short, long, value_parser = tenant_id)]
     tenant: TenantId,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum GenerationsVerb {
-    /// List generations, newest first
-    List {
-        /// The tenant
-        #[arg(short, long, value_parser = tenant_id)]
-        tenant: TenantId,
-    },
 }
 
 pub(super) async fn run(config: Config, verb: TenantVerb, print: Printer) -> Result<(), Failure> {
@@ -180,23 +170,7 @@ pub(super) async fn jobs(config: Config, args: JobsArgs, print: Printer) -> Resu
     })
 }
 
-pub(super) async fn generations(config: Config, verb: GenerationsVerb, print: Printer) -> Result<(), Failure> {
-    let GenerationsVerb::List { tenant } = verb;
-    let client = Client::connect(config).await?;
-    let list = send(client.tenant(&tenant).await?.request(Method::GET, "/api/v1/generations")).await;
-    client.close().await?;
-    print.result(&list?, |list| {
-        let head = ["NUMBER", "STATE", "MADE", "REASON", "DOCUMENTS", "CHUNKS", "BYTES"].map(str::to_owned).to_vec();
-        let row = |one: &Value| {
-            ["number", "state", "made_at", "reason", "documents", "chunks", "bytes"]
-                .map(|key| plain(&one[key]))
-                .to_vec()
-        };
-        table(&std::iter::once(head).chain(rows(list).iter().map(row)).collect::<Vec<_>>())
-    })
-}
-
-fn rows(list: &Value) -> &[Value] {
+pub(super) fn rows(list: &Value) -> &[Value] {
     list["data"].as_array().map_or(&[], Vec::as_slice)
 }
 

@@ -41,6 +41,10 @@ pub enum Code {
     DocumentInFolder,
     /// There is such a tenant already.
     TenantExists,
+    /// The generation serves.
+    GenerationServes,
+    /// The generation's files do not hold.
+    GenerationDamaged,
     /// The body is larger than allowed.
     BodyTooLarge,
     /// The document is larger than allowed.
@@ -235,6 +239,22 @@ pub const CONTRACT: &[Contract] = &[
         "The tenant exists",
         "There is a tenant of this id already.",
         "Choose another id, or change the tenant that is there.",
+    ),
+    row(
+        Code::GenerationServes,
+        "generation_serves",
+        409,
+        "The generation serves",
+        "The generation answers questions now, so it can be neither activated nor deleted.",
+        "Activate another generation first.",
+    ),
+    row(
+        Code::GenerationDamaged,
+        "generation_damaged",
+        409,
+        "The generation is damaged",
+        "The files of the generation do not hold; it was moved aside, and what served goes on serving.",
+        "Activate another generation, or reindex.",
     ),
     row(
         Code::BodyTooLarge,

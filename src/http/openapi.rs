@@ -9,7 +9,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _};
 
-use super::api::{documents, index, operator, query, tokens};
+use super::api::{documents, generations, index, operator, query, tokens};
 use super::ops;
 use super::problem::{ApiError, Problem};
 
@@ -32,7 +32,12 @@ use super::problem::{ApiError, Problem};
         index::reindex,
         index::jobs,
         index::job,
-        index::generations,
+        generations::list,
+        generations::activate,
+        generations::diff,
+        generations::pin,
+        generations::unpin,
+        generations::delete,
         operator::tenants,
         operator::tenant,
         operator::add,

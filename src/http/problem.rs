@@ -221,6 +221,8 @@ impl From<DeskError> for ApiError {
             DeskError::Busy => Self::new(Code::TooManyAtOnce, text).after(Duration::from_secs(1)),
             DeskError::Quota(_) => Self::new(Code::QuotaExceeded, text),
             DeskError::Attributes(_) => Self::new(Code::InvalidAttributes, text).at("#/attributes"),
+            DeskError::GenerationServes(_) => Self::new(Code::GenerationServes, text),
+            DeskError::GenerationDamaged(_) => Self::new(Code::GenerationDamaged, text),
             DeskError::Settings(_) => Self::new(Code::InvalidSettings, text),
             DeskError::TenantExists(_) => Self::new(Code::TenantExists, text),
             DeskError::Embed(error) => error.into(),

@@ -7,13 +7,13 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
-use super::api::{FORM_OVERHEAD, documents, index, operator, query, tokens};
+use super::api::{FORM_OVERHEAD, documents, generations, index, operator, query, tokens};
 use super::auth::{self, Gate};
 use super::codes::Code;
 use super::envelope::{Envelope, envelope};
@@ -79,7 +79,11 @@ fn tenant_routes() -> Router<HttpState> {
         .route("/api/v1/reindex", build(post(index::reindex)))
         .route("/api/v1/jobs", follow(get(index::jobs)))
         .route("/api/v1/jobs/{id}", follow(get(index::job)))
-        .route("/api/v1/generations", follow(get(index::generations)))
+        .route("/api/v1/generations", follow(get(generations::list)))
+        .route("/api/v1/generations/{n}", build(delete(generations::delete)))
+        .route("/api/v1/generations/{n}/activate", build(post(generations::activate)))
+        .route("/api/v1/generations/{n}/diff", follow(get(generations::diff)))
+        .route("/api/v1/generations/{n}/pin", build(put(generations::pin).delete(generations::unpin)))
 }
 
 /// Uploads: with a token too, but larger and longer.
@@ -168,7 +172,8 @@ async fn method_not_allowed() -> ApiError {
 /// Brings the series of every documented route to 0.
 fn announce() {
     for (path, item) in openapi::openapi().paths.paths {
-        for (method, operation) in [("GET", item.get), ("POST", item.post), ("DELETE", item.delete)] {
+        for (method, operation) in [("GET", item.get), ("POST", item.post), ("PUT", item.put), ("DELETE", item.delete)]
+        {
             if operation.is_some() {
                 telemetry::http_route(method, &path);
             }

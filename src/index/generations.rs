@@ -1,14 +1,16 @@
 //! A tenant's generations on disk.
 //!
 //! ```text
-//! data/<id>/current            sealed JSON: which generation serves, which are whole, the highest number ever given
+//! data/<id>/current            sealed JSON: which generation serves, which are whole and pinned, the highest number ever given
 //! data/<id>/index/<number>/    a generation; whole once `current` names it
 //! data/<id>/index/<number>.damaged/
 //! ```
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +27,8 @@ const DAMAGED: &str = "damaged";
 #[derive(Debug, Clone)]
 pub struct Generations {
     dir: PathBuf,
+    /// Held while `current` is read, changed and written.
+    changing: Arc<Mutex<()>>,
 }
 
 /// What stands in `current`.
@@ -32,17 +36,28 @@ pub struct Generations {
 struct Current {
     /// The generation that serves.
     serving: Option<u64>,
-    /// Whole generations, in order.
+    /// Whole generations, in the order in which they last began to serve.
     whole: Vec<u64>,
     /// The highest number that was ever given.
     highest: u64,
+    /// Those that are kept whatever else is pruned.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pinned: BTreeSet<u64>,
+}
+
+impl Current {
+    /// Names a generation no more.
+    fn forget(&mut self, number: u64) {
+        self.whole.retain(|whole| *whole != number);
+        self.pinned.remove(&number);
+    }
 }
 
 impl Generations {
     /// The generations under `data_dir/<tenant>`; creates nothing until one is begun.
     #[must_use]
     pub fn new(tenant_dir: &Path) -> Self {
-        Self { dir: tenant_dir.to_owned() }
+        Self { dir: tenant_dir.to_owned(), changing: Arc::default() }
     }
 
     /// Removes what a dead build left and generations that nothing names; called once at boot, before any is opened.
@@ -103,8 +118,9 @@ impl Generations {
     /// # Errors
     /// When the disk refuses.
     pub fn quarantine(&self, number: u64) -> Result<(), IndexError> {
+        let _changing = self.changing();
         let mut current = self.current_or_fresh()?;
-        current.whole.retain(|whole| *whole != number);
+        current.forget(number);
         current.serving = current.serving.filter(|serving| *serving != number);
         let (bad, aside) = match number {
             0 => (self.dir.join(CURRENT), self.dir.join(CURRENT).with_added_extension(DAMAGED)),
@@ -123,6 +139,7 @@ impl Generations {
     /// # Errors
     /// When the disk refuses.
     pub fn begin(&self, spec: &IndexSpec, reason: &str) -> Result<GenerationWriter, IndexError> {
+        let _changing = self.changing();
         let mut current = self.current_or_fresh()?;
         // Written down before the folder is made, so that no number is given twice whatever happens between.
         current.highest += 1;
@@ -138,12 +155,11 @@ impl Generations {
     pub fn publish(&self, writer: &mut GenerationWriter) -> Result<Snapshot, IndexError> {
         writer.seal()?;
         let number = writer.snapshot().generation();
+        let _changing = self.changing();
         let mut current = self.current_or_fresh()?;
         current.serving = Some(number);
-        if !current.whole.contains(&number) {
-            current.whole.push(number);
-            current.whole.sort_unstable();
-        }
+        current.whole.retain(|whole| *whole != number);
+        current.whole.push(number);
         self.write(&current)?;
         Ok(writer.snapshot())
     }
@@ -153,9 +169,10 @@ impl Generations {
     /// # Errors
     /// When the disk refuses.
     pub fn list(&self) -> Result<Vec<GenerationInfo>, IndexError> {
-        let Some(current) = self.current()? else { return Ok(Vec::new()) };
+        let Some(mut current) = self.current()? else { return Ok(Vec::new()) };
+        current.whole.sort_unstable_by(|one, other| other.cmp(one));
         let mut found = Vec::new();
-        for &number in current.whole.iter().rev() {
+        for number in current.whole {
             match Manifest::read(&self.home(number)) {
                 Ok(manifest) => found.push(manifest.info),
                 Err(IndexError::Damaged { .. } | IndexError::Newer { .. }) => {}
@@ -173,16 +190,67 @@ impl Generations {
         Ok(self.current()?.and_then(|current| current.serving))
     }
 
-    /// Deletes all but the serving generation and the `keep - 1` newest others, and what was moved aside. Files that a
-    /// snapshot still reads stay readable until it lets go.
+    /// Whether generation `number` is whole.
+    ///
+    /// # Errors
+    /// When the disk refuses, or `current` is damaged.
+    pub fn holds(&self, number: u64) -> Result<bool, IndexError> {
+        Ok(self.current()?.is_some_and(|current| current.whole.contains(&number)))
+    }
+
+    /// The generations that are kept whatever else is pruned.
+    ///
+    /// # Errors
+    /// When the disk refuses, or `current` is damaged.
+    pub fn pinned(&self) -> Result<BTreeSet<u64>, IndexError> {
+        Ok(self.current()?.unwrap_or_default().pinned)
+    }
+
+    /// Keeps generation `number` from being pruned, or lets it go again; false when it is not whole.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn pin(&self, number: u64, pinned: bool) -> Result<bool, IndexError> {
+        let _changing = self.changing();
+        let Some(mut current) = self.current()?.filter(|current| current.whole.contains(&number)) else {
+            return Ok(false);
+        };
+        let changed = if pinned { current.pinned.insert(number) } else { current.pinned.remove(&number) };
+        if changed {
+            self.write(&current)?;
+        }
+        Ok(true)
+    }
+
+    /// Deletes generation `number`; false when it serves or is not whole. Files that a snapshot still reads stay readable
+    /// until it lets go.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn delete(&self, number: u64) -> Result<bool, IndexError> {
+        let _changing = self.changing();
+        let may = |current: &Current| current.whole.contains(&number) && current.serving != Some(number);
+        let Some(mut current) = self.current()?.filter(may) else { return Ok(false) };
+        current.forget(number);
+        self.write(&current)?;
+        files::remove(&self.home(number).folder).map_err(IndexError::io("delete"))?;
+        Ok(true)
+    }
+
+    /// Deletes all but the serving generation, the pinned, and the `keep - 1` others that served last, and what was moved
+    /// aside. Files that a snapshot still reads stay readable until it lets go.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn prune(&self, keep: usize) -> Result<(), IndexError> {
+        let _changing = self.changing();
         let Some(mut current) = self.current()? else { return Ok(()) };
-        let others = current.whole.iter().rev().filter(|number| Some(**number) != current.serving);
+        let spared = |number: &u64| Some(*number) == current.serving || current.pinned.contains(number);
+        let others = current.whole.iter().rev().filter(|number| !spared(number));
         let gone: Vec<u64> = others.skip(keep.saturating_sub(1)).copied().collect();
-        current.whole.retain(|number| !gone.contains(number));
+        for number in &gone {
+            current.forget(*number);
+        }
         // First the names, then the files: a half-deleted folder is never named.
         self.write(&current)?;
         let remove = || -> io::Result<()> {
@@ -215,6 +283,10 @@ impl Generations {
             }
         };
         remove().map_err(IndexError::io("delete"))
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn index(&self) -> PathBuf {

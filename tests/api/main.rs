@@ -5,6 +5,7 @@
 mod admin;
 mod answers;
 mod documents;
+mod generations;
 mod harness;
 mod lifecycle;
 mod process;

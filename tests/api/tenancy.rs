@@ -76,6 +76,11 @@ const GUARDED: &[(&str, &[Permission])] = &[
     ("GET /api/v1/jobs", &[Permission::Reindex, Permission::DocumentsWrite, Permission::DocumentsRead]),
     ("GET /api/v1/jobs/{id}", &[Permission::Reindex, Permission::DocumentsWrite, Permission::DocumentsRead]),
     ("GET /api/v1/generations", &[Permission::Reindex, Permission::DocumentsWrite, Permission::DocumentsRead]),
+    ("POST /api/v1/generations/{n}/activate", &[Permission::Reindex]),
+    ("GET /api/v1/generations/{n}/diff", &[Permission::Reindex, Permission::DocumentsWrite, Permission::DocumentsRead]),
+    ("PUT /api/v1/generations/{n}/pin", &[Permission::Reindex]),
+    ("DELETE /api/v1/generations/{n}/pin", &[Permission::Reindex]),
+    ("DELETE /api/v1/generations/{n}", &[Permission::Reindex]),
     ("GET /api/v1/tenants", &[Permission::TenantsAdmin]),
     ("POST /api/v1/tenants", &[Permission::TenantsAdmin]),
     ("POST /api/v1/tenants/reload", &[Permission::TenantsAdmin]),
@@ -96,7 +101,8 @@ const OPEN: &[&str] = &["GET /livez", "GET /readyz", "GET /health", "GET /metric
 /// The status that `caller` gets for `operation`, with ids that name nothing in place of the parameters.
 async fn status(caller: &crate::harness::Caller<'_>, operation: &str) -> u16 {
     let (method, path) = operation.split_once(' ').unwrap();
-    let path = path.replace("{id}", "nothing").replace("{job}", "nothing").replace("{jti}", "nothing");
+    let path =
+        path.replace("{id}", "nothing").replace("{job}", "nothing").replace("{jti}", "nothing").replace("{n}", "9");
     let request = caller.request(Method::from_bytes(method.as_bytes()).unwrap(), &path);
     request.json(&json!({ "query": "x" })).send().await.unwrap().status().as_u16()
 }

@@ -194,9 +194,11 @@ pub fn explain_desk(error: &DeskError) -> Explained {
     match error {
         DeskError::NoTenant => Explained::gone("There is no such tenant."),
         DeskError::NotFound(_) => Explained::gone("This is not here (any more)."),
-        DeskError::TenantExists(_) | DeskError::Quota(_) | DeskError::Store(StoreError::InFolder(_)) => {
-            Explained::conflict(Message::sentence(&error.to_string()))
-        }
+        DeskError::TenantExists(_)
+        | DeskError::GenerationServes(_)
+        | DeskError::GenerationDamaged(_)
+        | DeskError::Quota(_)
+        | DeskError::Store(StoreError::InFolder(_)) => Explained::conflict(Message::sentence(&error.to_string())),
         DeskError::Question(_)
         | DeskError::Attributes(_)
         | DeskError::Settings(_)

@@ -1,4 +1,4 @@
-//! The life of an index: rebuilds, jobs, generations.
+//! The life of an index: rebuilds and jobs.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use super::super::context::RequestId;
 use super::super::extract::{Id, Params};
 use super::super::problem::ApiError;
 use super::Deed;
-use super::wire::{GenerationView, JobView, List, Order, job_state, page};
+use super::wire::{JobView, List, Order, job_state, page};
 use crate::access::Caller;
 use crate::actors::{Desk, JobTicket};
 use crate::domain::{JobId, JobState};
@@ -88,13 +88,4 @@ pub async fn jobs(desk: Desk, Params(asked): Params<JobsParams>) -> Result<Json<
     responses((status = 200, body = JobView)))]
 pub async fn job(desk: Desk, Id(id): Id<JobId>) -> Result<Json<JobView>, ApiError> {
     Ok(Json(desk.job(id).await?.into()))
-}
-
-/// Lists the generations on disk, newest first.
-#[utoipa::path(get, path = "/api/v1/generations", tag = "index", operation_id = "list_generations",
-    responses((status = 200, body = List<GenerationView>)))]
-pub async fn generations(desk: Desk) -> Result<Json<List<GenerationView>>, ApiError> {
-    let (generations, serving) = desk.generations().await?;
-    let view = |info| GenerationView::new(info, serving);
-    Ok(List::whole(generations, view, |generation| generation.number.to_string()))
 }

@@ -2,6 +2,7 @@
 
 mod attributes;
 pub mod documents;
+pub mod generations;
 pub mod index;
 pub mod operator;
 pub mod query;

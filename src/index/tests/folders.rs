@@ -146,3 +146,29 @@ fn a_generation_under_another_number_is_not_opened() {
     fs::rename(dir.path().join("index/1"), dir.path().join("index/9")).unwrap();
     assert!(matches!(generations.open(9), Err(IndexError::Damaged { generation: 9, .. })));
 }
+
+#[test]
+fn the_generation_that_served_before_is_kept_whatever_its_number() {
+    let (_dir, generations, mut first) = published(&[("a", "first")]);
+    rebuilt(&generations, "second");
+    generations.publish(&mut first).unwrap();
+    rebuilt(&generations, "third");
+    generations.prune(2).unwrap();
+    assert_eq!(numbers(&generations), [3, 1]);
+}
+
+#[test]
+fn a_pinned_generation_is_not_pruned_and_one_that_serves_is_not_deleted() {
+    let (_dir, generations, _first) = published(&[("a", "first")]);
+    assert!(generations.pin(1, true).unwrap());
+    assert!(!generations.pin(9, true).unwrap());
+    for text in ["second", "third", "fourth"] {
+        rebuilt(&generations, text);
+    }
+    generations.prune(2).unwrap();
+    assert_eq!(numbers(&generations), [4, 3, 1]);
+    assert!(!generations.delete(4).unwrap() && !generations.delete(2).unwrap());
+    assert!(generations.delete(1).unwrap());
+    assert!(!generations.holds(1).unwrap() && generations.pinned().unwrap().is_empty());
+    assert_eq!(numbers(&generations), [4, 3]);
+}

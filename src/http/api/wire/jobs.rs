@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
 
 use super::{Reason, stage, word};
+use crate::actors::Held;
 use crate::domain::{Job, JobCounts, JobKind, JobState, StageName, Timestamp};
-use crate::index::GenerationInfo;
 
 fn job_kind() -> Object {
     word(&["ingest", "reindex"])
@@ -123,6 +123,8 @@ pub struct GenerationView {
     /// Whether questions are answered from it.
     #[schema(schema_with = generation_state)]
     state: &'static str,
+    /// Whether it is kept when newer ones come.
+    pinned: bool,
     /// When its build ended.
     #[schema(value_type = String, format = DateTime)]
     made_at: Timestamp,
@@ -142,12 +144,12 @@ pub struct GenerationView {
     chunker: String,
 }
 
-impl GenerationView {
-    /// A generation, as seen while `serving` serves.
-    pub fn new(info: GenerationInfo, serving: Option<u64>) -> Self {
+impl From<Held> for GenerationView {
+    fn from(Held { info, serves, pinned }: Held) -> Self {
         Self {
             number: info.number,
-            state: if serving == Some(info.number) { "serving" } else { "kept" },
+            state: if serves { "serving" } else { "kept" },
+            pinned,
             made_at: info.made_at,
             reason: info.reason,
             documents: info.documents,
