@@ -12,6 +12,7 @@ mod search;
 
 use std::sync::Arc;
 
+pub use ask::{Found, Told};
 pub use build::{Build, BuildError, Pipeline, Step};
 pub use eval::{Per, Scores};
 pub use prepare::{PrepareError, Prepared};

@@ -5,6 +5,7 @@ pub mod documents;
 pub mod index;
 pub mod operator;
 pub mod query;
+pub mod stream;
 pub mod tokens;
 mod upload;
 pub mod wire;
