@@ -9,6 +9,7 @@ mod harness;
 mod injection;
 mod lifecycle;
 mod model;
+mod proof;
 mod streaming;
 mod supervision;
 mod tenancy;

@@ -166,7 +166,11 @@ fn stream_of(steps: Vec<Step>, model: Arc<Inner>) -> Response {
             match steps.next()? {
                 Step::Send(bytes) => return Some((Ok(Bytes::from(bytes)), (steps, open))),
                 Step::Wait => open.0.go_on.notified().await,
-                Step::Break => return Some((Err(io::Error::other("broken")), (steps, open))),
+                Step::Break => {
+                    // What was sent before leaves first.
+                    tokio::task::yield_now().await;
+                    return Some((Err(io::Error::other("broken")), (steps, open)));
+                }
             }
         }
     });

@@ -141,7 +141,7 @@ async fn words_arrive_while_the_model_still_writes() {
     let app = model.carrel(DOCUMENTS).await;
     let mut events = Events::asking(&app.tenant("acme").await).await;
     assert_eq!(events.next().await.unwrap().0, "retrieval");
-    assert_eq!(events.next().await.unwrap(), ("token".into(), json!({ "text": "The notice" })));
+    assert_eq!(events.next().await.unwrap(), ("token".into(), json!({ "text": "The notice period" })));
     model.go_on();
     assert_eq!(events.all().await.last().0, "done");
 }
