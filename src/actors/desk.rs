@@ -222,11 +222,7 @@ impl Desk {
         Ok(self.shared.engine.search(&snapshot, &question, &settings.retrieval, &self.cell.metrics).await?)
     }
 
-    fn question(
-        &self,
-        ask: Ask,
-        settings: &TenantSettings,
-    ) -> Result<(Question, Option<Conversation>), DeskError> {
+    fn question(&self, ask: Ask, settings: &TenantSettings) -> Result<(Question, Option<Conversation>), DeskError> {
         let top_k = ask.top_k.unwrap_or(settings.retrieval.top_k as u64);
         let mode = ask.mode.unwrap_or(settings.retrieval.mode);
         if ask.messages.is_some() && !ask.query.is_empty() {

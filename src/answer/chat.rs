@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::AnswerError;
 use super::chunks::Chunks;
+use super::thoughts::Thoughts;
 use crate::config::ModelRef;
 use crate::domain::Usage;
 use crate::provider::{CallError, Provider, Urgency};
@@ -175,7 +176,7 @@ impl Chat {
 
     fn read(&self, reply: Reply) -> Result<Completion, AnswerError> {
         let choice = reply.choices.into_iter().next().ok_or_else(|| self.invalid("it holds no choice"))?;
-        let text = choice.message.content.unwrap_or_default();
+        let text = Thoughts::default().leave_out(&choice.message.content.unwrap_or_default());
         let cut = self.ended_cut(choice.finish_reason.as_deref())?;
         match &text {
             _ if text.trim().is_empty() => Err(self.invalid("the answer is empty")),
@@ -224,7 +225,8 @@ mod tests {
         for base_url in ["https://api.openai.com/v1", "https://me.openai.azure.com:443/openai/v1"] {
             assert!(is_openai(base_url), "{base_url}");
         }
-        for base_url in ["http://localhost:11434/v1", "https://notopenai.com/v1", "https://evil.example/openai.com", ""] {
+        for base_url in ["http://localhost:11434/v1", "https://notopenai.com/v1", "https://evil.example/openai.com", ""]
+        {
             assert!(!is_openai(base_url), "{base_url}");
         }
     }

@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 use super::AnswerError;
 use super::chat::{Chat, MAX_CHARS};
 use super::sse::{Events, TooLong};
+use super::thoughts::Thoughts;
 use crate::domain::Usage;
 use crate::provider::Pieces;
 
@@ -18,6 +19,7 @@ pub(super) struct Chunks<'a> {
     /// None once the body has ended.
     pieces: Option<Pieces<'a>>,
     events: Events,
+    thoughts: Thoughts,
     /// Characters so far.
     chars: usize,
     usage: Usage,
@@ -65,8 +67,15 @@ struct Delta {
 
 impl<'a> Chunks<'a> {
     pub(super) fn new(chat: &'a Chat, pieces: Pieces<'a>) -> Self {
-        let (events, usage) = (Events::default(), Usage::default());
-        Self { chat, pieces: Some(pieces), events, chars: 0, usage, finish: None }
+        Self {
+            chat,
+            pieces: Some(pieces),
+            events: Events::default(),
+            thoughts: Thoughts::default(),
+            chars: 0,
+            usage: Usage::default(),
+            finish: None,
+        }
     }
 
     /// The next words, or the end. Not to be asked again after the end or an error.
@@ -77,7 +86,8 @@ impl<'a> Chunks<'a> {
                     return self.end();
                 }
                 let chunk = serde_json::from_slice(data);
-                let chunk = chunk.map_err(|_| self.chat.invalid("a part of its stream is no JSON of the right shape"))?;
+                let chunk =
+                    chunk.map_err(|_| self.chat.invalid("a part of its stream is no JSON of the right shape"))?;
                 if let Some(words) = self.take(chunk)? {
                     return Ok(Said::Words(words));
                 }
@@ -109,12 +119,12 @@ impl<'a> Chunks<'a> {
         self.usage = chunk.usage.unwrap_or(self.usage);
         let Some(choice) = chunk.choices.into_iter().next() else { return Ok(None) };
         self.finish = choice.finish_reason.or_else(|| self.finish.take());
-        let words = choice.delta.and_then(|delta| delta.content).filter(|words| !words.is_empty());
-        self.chars += words.as_ref().map_or(0, |words| words.chars().count());
+        let words = choice.delta.and_then(|delta| delta.content).unwrap_or_default();
+        self.chars += words.chars().count();
         if self.chars > MAX_CHARS {
             return Err(self.chat.invalid("the answer is too long"));
         }
-        Ok(words)
+        Ok(Some(self.thoughts.leave_out(&words)).filter(|words| !words.is_empty()))
     }
 
     fn end(&mut self) -> Result<Said, AnswerError> {

@@ -18,6 +18,7 @@ mod sentences;
 mod sse;
 mod structured;
 mod terms;
+mod thoughts;
 
 pub use evidence::{Evidence, judge};
 pub use extractive::Extractive;

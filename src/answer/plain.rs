@@ -283,7 +283,7 @@ impl Inert {
         let after_bracket = last.is_some_and(|last| last == ']' || is_mark(last));
         match c {
             '(' | '[' | ':' if after_bracket => true,
-            '[' => last == Some('!'),
+            '[' => last == Some('!') || self.author == Author::Model && last == Some('['),
             '/' => self.author == Author::Model && self.out.ends_with(":/"),
             '.' => self.author == Author::Model && self.ends_with_www(),
             '@' => self.author == Author::Model && last.is_some_and(char::is_alphanumeric),

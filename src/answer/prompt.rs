@@ -68,7 +68,8 @@ mod tests {
     fn the_operators_own_words_follow_the_rules() {
         let question = question("Why?");
         let settings = AnswerSettings { prompt: "Answer like a pirate.".into(), ..AnswerSettings::default() };
-        let (system, user) = messages(&Ask { question: &question, hits: &[], settings: &settings, timeout: Duration::ZERO });
+        let (system, user) =
+            messages(&Ask { question: &question, hits: &[], settings: &settings, timeout: Duration::ZERO });
         assert!(system.starts_with("You answer") && system.ends_with("like a pirate."));
         assert!(!user.contains("pirate"));
     }

@@ -90,7 +90,10 @@ mod tests {
 
     #[test]
     fn the_question_is_the_first_line_with_words() {
-        assert_eq!(question("\n\"How long is the notice period?\"\nSure!"), Some("How long is the notice period?".into()));
+        assert_eq!(
+            question("\n\"How long is the notice period?\"\nSure!"),
+            Some("How long is the notice period?".into())
+        );
         assert_eq!(question(" Wie\u{200b} lange? "), Some("Wie lange?".into()));
         assert_eq!(question(" \n?!"), None);
     }

@@ -41,8 +41,7 @@ pub(super) fn format() -> ResponseFormat {
         "required": ["sentences"],
         "additionalProperties": false,
     });
-    let json_schema =
-        ResponseFormatJsonSchema { description: None, name: "answer".into(), schema, strict: Some(true) };
+    let json_schema = ResponseFormatJsonSchema { description: None, name: "answer".into(), schema, strict: Some(true) };
     ResponseFormat::JsonSchema { json_schema }
 }
 
@@ -68,7 +67,8 @@ mod tests {
 
     #[test]
     fn sentences_and_their_sources_become_words_with_markers() {
-        let reply = r#" {"sentences": [{"text": "It closes at nine. ", "sources": [1, 2]}, {"text": "So.", "sources": []}]}"#;
+        let reply =
+            r#" {"sentences": [{"text": "It closes at nine. ", "sources": [1, 2]}, {"text": "So.", "sources": []}]}"#;
         assert_eq!(read(reply).as_deref(), Some("It closes at nine. [1][2]\nSo."));
     }
 

@@ -55,7 +55,8 @@ pub(super) async fn run(
 
 /// One threshold a line.
 fn shown(scores: &[EvidenceScores]) -> String {
-    let head = ["dataset", "mode", "min_score", "questions", "refused wrongly", "other part refused", "other corpus refused"];
+    let head =
+        ["dataset", "mode", "min_score", "questions", "refused wrongly", "other part refused", "other corpus refused"];
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
     let row = |score: &EvidenceScores| {
         vec![

@@ -1,5 +1,6 @@
 //! Question → answer: hits, judged as evidence, answered, checked.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -10,7 +11,7 @@ use uuid::Uuid;
 use super::Engine;
 use super::cite::Proofs;
 use super::search::{Clock, SearchError, millis, stamp};
-use crate::answer::{AnswerError, Ask, Draft, judge};
+use crate::answer::{AnswerError, Answerer, Ask, Draft, judge};
 use crate::config::{AnswerSettings, TenantSettings};
 use crate::domain::{Answer, Conversation, Degradation, Hit, IndexStamp, Outcome, Question, Timings, Usage};
 use crate::index::{IndexError, Snapshot};
@@ -160,7 +161,7 @@ impl Engine {
         }
     }
 
-    /// Lets the tenant's model answer, or the extractive answerer where there is none or it fails before a word has left.
+    /// Writes the answer, whoever writes it.
     async fn write(
         &self,
         snapshot: &Snapshot,
@@ -170,77 +171,92 @@ impl Engine {
         listener: Option<&Sender<String>>,
     ) -> Result<Told, SearchError> {
         let begun = Instant::now();
-        let hits = found.hits.clone();
-        let ask = Ask { question: &found.question.clone(), hits: &hits, settings, timeout: found.model_time };
-        let mut said = Said::new(snapshot, &hits);
-        let mut answered_by = self.answerers.get(None);
-        let mut broken = None;
-        if found.enough {
-            let wanted = self.answerers.get(settings.model.as_ref());
-            match said.all(&*wanted, ask, listener).await? {
-                Ok(()) => answered_by = wanted,
-                Err(error) if said.draft.text.is_empty() => {
-                    tracing::warn!(model.name = wanted.name(), error = %error, "the language model failed, answering by quotes");
-                    found.degraded.push(replaced(&error));
-                    // The extractive answerer never fails.
-                    let _ = said.all(&*answered_by, ask, listener).await?;
-                }
-                Err(error) => {
-                    tracing::warn!(model.name = wanted.name(), error = %error, "the language model broke off");
-                    let mut instead = Said::new(snapshot, &hits);
-                    let _ = instead.all(&*answered_by, ask, None).await?;
-                    broken = Some((error, instead, answered_by));
-                    answered_by = wanted;
-                }
-            }
-        }
+        let (question, hits) = (found.question.clone(), found.hits.clone());
+        let ask = Ask { question: &question, hits: &hits, settings, timeout: found.model_time };
+        let said = if found.enough {
+            self.speak(snapshot, ask, listener, &mut found.degraded).await?
+        } else {
+            Said::new(snapshot, &hits, self.answerers.get(None))
+        };
+        let broken = match &said.broken {
+            Some(why) => Some((why.clone(), self.quote(snapshot, ask, None).await?)),
+            None => None,
+        };
         metrics.stage(QueryStage::Generate, begun.elapsed());
         found.timings_ms.insert(QueryStage::Generate.as_str(), millis(begun.elapsed()));
         found.timings_ms.insert("total", millis(found.begun.elapsed()));
-        let Some((why, instead, quotes)) = broken else {
-            let answer = said.close(found, answered_by.name(), metrics);
+        let Some((why, quotes)) = broken else {
+            let answer = said.close(found, metrics);
             metrics.query(outcome(&answer));
             return Ok(Told::Whole(answer));
         };
-        let mut replacement = found.clone();
-        replacement.degraded.push(replaced(&why));
-        replacement.usage = Usage::default();
         metrics.query(QueryOutcome::Error);
-        Ok(Told::BrokenOff {
-            said: said.close(found, answered_by.name(), metrics),
-            why,
-            instead: instead.close(replacement, quotes.name(), metrics),
-        })
+        let mut degraded = found.degraded.clone();
+        degraded.push(replaced(&why));
+        // What rewriting took is counted once.
+        let instead = Found { degraded, usage: Usage::default(), ..found.clone() };
+        Ok(Told::BrokenOff { said: said.close(found, metrics), why, instead: quotes.close(instead, metrics) })
+    }
+
+    /// Lets the tenant's model answer, or quotes where there is none or it fails before a word has left.
+    async fn speak<'a>(
+        &self,
+        snapshot: &'a Snapshot,
+        ask: Ask<'a>,
+        listener: Option<&Sender<String>>,
+        degraded: &mut Vec<Degradation>,
+    ) -> Result<Said<'a>, IndexError> {
+        let model = self.answerers.get(ask.settings.model.as_ref());
+        let said = Said::new(snapshot, ask.hits, model).all(ask, listener).await?;
+        let Some(error) = &said.broken else { return Ok(said) };
+        tracing::warn!(model.name = said.by.name(), error = %error, "the language model failed");
+        if !said.draft.text.is_empty() {
+            return Ok(said);
+        }
+        degraded.push(replaced(error));
+        self.quote(snapshot, ask, listener).await
+    }
+
+    /// Quotes the documents, which never fails.
+    async fn quote<'a>(
+        &self,
+        snapshot: &'a Snapshot,
+        ask: Ask<'a>,
+        listener: Option<&Sender<String>>,
+    ) -> Result<Said<'a>, IndexError> {
+        Said::new(snapshot, ask.hits, self.answerers.get(None)).all(ask, listener).await
     }
 }
 
 /// What an answerer has said so far, proved.
 struct Said<'a> {
+    by: Arc<dyn Answerer>,
     proofs: Proofs<'a>,
     /// Its text is what has left; its claims are in the proofs.
     draft: Draft,
+    /// Why it broke off, if it did.
+    broken: Option<AnswerError>,
 }
 
 impl<'a> Said<'a> {
-    fn new(snapshot: &'a Snapshot, hits: &'a [Hit]) -> Self {
-        Self { proofs: Proofs::new(snapshot, hits), draft: Draft::default() }
+    fn new(snapshot: &'a Snapshot, hits: &'a [Hit], by: Arc<dyn Answerer>) -> Self {
+        Self { by, proofs: Proofs::new(snapshot, hits), draft: Draft::default(), broken: None }
     }
 
-    /// Takes all that `answerer` says and tells it on; gives the answerer's own failure as what ended it.
-    async fn all(
-        &mut self,
-        answerer: &dyn crate::answer::Answerer,
-        ask: Ask<'_>,
-        listener: Option<&Sender<String>>,
-    ) -> Result<Result<(), AnswerError>, IndexError> {
+    /// Takes all that the answerer says, and tells it on.
+    async fn all(mut self, ask: Ask<'_>, listener: Option<&Sender<String>>) -> Result<Self, IndexError> {
+        let by = self.by.clone();
         let mut parts = match listener {
-            Some(_) => answerer.stream(ask),
-            None => stream::once(answerer.answer(ask)).boxed(),
+            Some(_) => by.stream(ask),
+            None => stream::once(by.answer(ask)).boxed(),
         };
         while let Some(part) = parts.next().await {
             let part = match part {
                 Ok(part) => part,
-                Err(error) => return Ok(Err(error)),
+                Err(error) => {
+                    self.broken = Some(error);
+                    break;
+                }
             };
             let text = self.proofs.take(&part)?;
             self.draft.join(Draft { text: text.clone(), claims: Vec::new(), ..part });
@@ -249,10 +265,11 @@ impl<'a> Said<'a> {
                 let _ = listener.send(text).await;
             }
         }
-        Ok(Ok(()))
+        drop(parts);
+        Ok(self)
     }
 
-    fn close(self, found: Found, answered_by: &str, metrics: &TenantMetrics) -> Answer {
+    fn close(self, found: Found, metrics: &TenantMetrics) -> Answer {
         telemetry::citations_dropped(self.proofs.dropped.len() as u64);
         let mut usage = found.usage;
         usage += self.draft.usage;
@@ -263,7 +280,7 @@ impl<'a> Said<'a> {
             outcome: if empty { Outcome::NoEvidence } else { Outcome::Answered },
             search_query: found.of_conversation.then_some(found.question.text),
             answer: self.draft.text,
-            answered_by: answered_by.to_owned(),
+            answered_by: self.by.name().to_owned(),
             citations: self.proofs.citations,
             unsupported: self.draft.unsupported,
             hits: found.hits,

@@ -33,9 +33,10 @@ impl<'a> Proofs<'a> {
             }
         }
         let text = part.text.clone();
-        Ok(self.dropped.iter().fold(text, |text, marker| {
-            text.replace(&format!(" [{marker}]"), "").replace(&format!("[{marker}]"), "")
-        }))
+        Ok(self
+            .dropped
+            .iter()
+            .fold(text, |text, marker| text.replace(&format!(" [{marker}]"), "").replace(&format!("[{marker}]"), "")))
     }
 
     fn prove(&mut self, claim: &Claim) -> Result<Option<Citation>, IndexError> {

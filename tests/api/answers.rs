@@ -199,9 +199,9 @@ async fn a_follow_up_that_is_not_rewritten_is_asked_as_it_stands_and_says_so() {
     as_it_stands(&reply);
     assert_eq!(reply["answered_by"], "extractive");
     for fault in [|| Reply::Status(500, &[]), || Reply::Words("?!".into()), || Reply::Words("long ".repeat(1000))] {
-        let model = Model::start(move |request| match question_of(request).starts_with("User:") {
-            true => fault(),
-            false => Reply::Words("The notice period is three months [1].".into()),
+        let model = Model::start(move |request| {
+            let answers = || Reply::Words("The notice period is three months [1].".into());
+            if question_of(request).starts_with("User:") { fault() } else { answers() }
         })
         .await;
         let app = model.carrel(&[("manual.md", MANUAL)]).await;
@@ -275,5 +275,8 @@ async fn a_provider_that_knows_schemas_is_held_to_one_and_one_that_refuses_is_as
     let root = model.root(&[("manual.md", MANUAL)], "");
     root.write("carrel.toml", &model.provider("json_schema = true\n"));
     let reply = root.start().await.tenant("acme").await.ask("How long is the notice period?").await.ok();
-    assert_eq!((&reply["answered_by"], &reply["degraded"][0]["code"]), (&json!("extractive"), &json!("llm_unavailable")));
+    assert_eq!(
+        (&reply["answered_by"], &reply["degraded"][0]["code"]),
+        (&json!("extractive"), &json!("llm_unavailable"))
+    );
 }

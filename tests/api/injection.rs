@@ -91,7 +91,9 @@ fn payloads() -> Vec<(String, String)> {
 fn acts(text: &str) -> Option<String> {
     for event in Parser::new_ext(text, Options::all()) {
         match event {
-            Event::Start(tag @ (Tag::Link { .. } | Tag::Image { .. } | Tag::HtmlBlock)) => return Some(format!("{tag:?}")),
+            Event::Start(tag @ (Tag::Link { .. } | Tag::Image { .. } | Tag::HtmlBlock)) => {
+                return Some(format!("{tag:?}"));
+            }
             Event::Html(html) | Event::InlineHtml(html) => return Some(html.to_string()),
             _ => {}
         }
@@ -104,8 +106,11 @@ fn acts(text: &str) -> Option<String> {
         });
         word.contains("://") || word.starts_with("www.") || mail
     };
-    let tag = text.split('<').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c)));
-    let unseen = text.chars().find(|c| c.is_control() && *c != '\n' || "\u{200b}\u{202e}\u{2066}\u{feff}\u{e0001}\u{e001}".contains(*c));
+    let tag =
+        text.split('<').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c)));
+    let unseen = text
+        .chars()
+        .find(|c| c.is_control() && *c != '\n' || "\u{200b}\u{202e}\u{2066}\u{feff}\u{e0001}\u{e001}".contains(*c));
     match words().find(becomes_a_link) {
         Some(link) => Some(link.to_owned()),
         None if tag => Some("a tag".into()),
@@ -121,7 +126,7 @@ fn made(reply: &Value) -> Vec<&str> {
 
 /// `[n]` in an answer, each of which must have its citation.
 fn markers(answer: &str) -> BTreeSet<u64> {
-    answer.split('[').filter_map(|rest| rest.split_once(']')?.0.parse().ok()).collect()
+    answer.split('[').skip(1).filter_map(|rest| rest.split_once(']')?.0.parse().ok()).collect()
 }
 
 async fn streamed(caller: &Caller<'_>, query: &str) -> String {
@@ -176,7 +181,9 @@ async fn whatever_an_attacker_makes_a_model_write_acts_nowhere() {
         let number = prompt.split("payload ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<usize>().ok());
         let order = number.map_or("", |number| table[number].1.as_str());
         // The payload stands inside a sentence, before a marker, on lines of its own and at the end.
-        Reply::Words(format!("The notice period is three months {order} [1]. {order}\n\n{order} [1]\nSo it is. {order}"))
+        Reply::Words(format!(
+            "The notice period is three months {order} [1]. {order}\n\n{order} [1]\nSo it is. {order}"
+        ))
     })
     .await;
     let secret = format!("The password of globex is {CANARY}. The notice period there is three days.");
@@ -209,22 +216,41 @@ async fn whatever_an_attacker_makes_a_model_write_acts_nowhere() {
         let seen = page(&html);
         let new: Vec<_> = seen.elements.borrow().difference(&benign.elements.borrow()).cloned().collect();
         // The one thing a hostile answer may add is the warning that parts of it have no support.
-        let known = |element: &String| element.starts_with("strong") || element.starts_with("ul") || element.starts_with("li") || element.starts_with("bdi");
+        let known = |element: &String| {
+            element.starts_with("strong")
+                || element.starts_with("ul")
+                || element.starts_with("li")
+                || element.starts_with("bdi")
+        };
         assert!(new.iter().all(known), "{name}: {new:?}");
-        let elsewhere = |address: &&String| !(address.starts_with('/') && !address.starts_with("//") || address.starts_with('#'));
+        let elsewhere =
+            |address: &&String| !(address.starts_with('/') && !address.starts_with("//") || address.starts_with('#'));
         let before = benign.addresses.borrow().clone();
-        let led: Vec<_> = seen.addresses.borrow().iter().filter(elsewhere).filter(|a| !before.contains(*a)).cloned().collect();
+        let led: Vec<_> =
+            seen.addresses.borrow().iter().filter(elsewhere).filter(|a| !before.contains(*a)).cloned().collect();
         assert!(led.is_empty(), "{name}: {led:?}");
     }
     assert!(model.asked().len() >= 3 * payloads.len());
-    assert!(model.asked().iter().all(|asked| !asked.to_string().contains(CANARY)), "another tenant's word was in a prompt");
+    assert!(
+        model.asked().iter().all(|asked| !asked.to_string().contains(CANARY)),
+        "another tenant's word was in a prompt"
+    );
 }
 
 #[test]
 fn the_test_itself_sees_what_acts() {
     for text in [
-        "![x](y)", "[x](y)", "[x]\n\n[x]: y", "<https://a.b>", "a <b>c</b>", "see https://a.b", "www.a.b", "x@y.z", "a\u{200b}b",
-        "<script>", "[1](https://a.b)",
+        "![x](y)",
+        "[x](y)",
+        "[x]\n\n[x]: y",
+        "<https://a.b>",
+        "a <b>c</b>",
+        "see https://a.b",
+        "www.a.b",
+        "x@y.z",
+        "a\u{200b}b",
+        "<script>",
+        "[1](https://a.b)",
     ] {
         assert!(acts(text).is_some(), "{text}");
     }

@@ -39,7 +39,8 @@ pub fn finish(reason: &str) -> Step {
 
 /// The tokens that the reply took.
 pub fn usage(prompt: u64, completion: u64) -> Step {
-    let usage = json!({ "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion });
+    let usage =
+        json!({ "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion });
     Step::Send(format!("data: {}\n\n", json!({ "choices": [], "usage": usage })))
 }
 
@@ -98,7 +99,8 @@ impl Model {
     /// The folder of such a Carrel, with more settings of the tenant.
     pub fn root(&self, documents: &[(&str, &str)], more: &str) -> Root {
         let answer = "[answer]\nmodel = \"mock/gpt\"\ntimeout_s = 3\nmin_score = -1.0\n";
-        let limits = if more.contains("[limits]") { "" } else { "[limits]\nqueries_per_minute = 1000000\nburst = 100000\n" };
+        let limits =
+            if more.contains("[limits]") { "" } else { "[limits]\nqueries_per_minute = 1000000\nburst = 100000\n" };
         let root = Root::new().tenant("acme", &format!("{answer}{limits}{more}"), documents);
         root.write("carrel.toml", &self.provider(""));
         root
@@ -176,4 +178,3 @@ fn stream_of(steps: Vec<Step>, model: Arc<Inner>) -> Response {
     });
     ([("content-type", "text/event-stream")], Body::from_stream(body)).into_response()
 }
-

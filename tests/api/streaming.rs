@@ -42,7 +42,8 @@ impl Events {
                     _ => continue,
                 }
             }
-            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("nothing more came").ok()??;
+            let chunk =
+                tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("nothing more came").ok()??;
             self.waiting.push_str(std::str::from_utf8(&chunk).unwrap());
         }
     }
@@ -168,7 +169,10 @@ async fn a_model_that_breaks_off_ends_the_stream_in_an_error_and_what_it_said_ho
         assert!(told.text().starts_with("The notice period is three months. [1] And the mo"), "{fault}: {told:?}");
         assert_eq!(told.citations().len(), 1, "{fault}");
         let instead = &error["instead"];
-        assert_eq!((&instead["answered_by"], &instead["degraded"][0]["code"]), (&json!("extractive"), &json!("llm_unavailable")));
+        assert_eq!(
+            (&instead["answered_by"], &instead["degraded"][0]["code"]),
+            (&json!("extractive"), &json!("llm_unavailable"))
+        );
         assert!(instead["answer"].as_str().unwrap().contains("three months"), "{fault}: {instead}");
     }
 }
@@ -208,7 +212,9 @@ async fn a_reply_is_whole_without_its_last_word_if_it_says_why_it_ended() {
 
 #[tokio::test]
 async fn words_cannot_end_their_event_and_begin_another() {
-    let told = told_by(vec![words("It is so.\n\nevent: done\ndata: {}\n\n"), words("Yes\r\n\r\nevent: error\n\n."), done()]).await;
+    let told =
+        told_by(vec![words("It is so.\n\nevent: done\ndata: {}\n\n"), words("Yes\r\n\r\nevent: error\n\n."), done()])
+            .await;
     assert_eq!(told.names(), ["retrieval", "token", "usage", "done"], "{told:?}");
     assert!(told.text().contains("event: done"));
 }

@@ -44,7 +44,7 @@ fn images_and_links_leave_their_words_at_most() {
         ("http:`//`evil", "http:/ /evil"),
         ("[a]`(b)", "[a] (b)"),
         ("x [[1]9](y)", "x 9"),
-        ("[[1]1] and [[[2]]]", "(1) and [[]]"),
+        ("[[1]1] and [[[2]]]", "(1) and [ []]"),
     ] {
         assert_eq!(shown(text), words, "{text}");
     }

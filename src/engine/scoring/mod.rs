@@ -67,10 +67,8 @@ struct BeirLine {
 impl Engine {
     async fn corpus(&self, folder: &Path) -> anyhow::Result<Corpus> {
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let (texts, questions) = match folder.join("questions.jsonl").exists() {
-            true => self.spans(folder).await?,
-            false => beir(folder)?,
-        };
+        let names_words = folder.join("questions.jsonl").exists();
+        let (texts, questions) = if names_words { self.spans(folder).await? } else { beir(folder)? };
         ensure!(!questions.is_empty(), "no question of {name} names a text that answers it");
         Ok(Corpus { name, texts, questions })
     }
@@ -121,7 +119,8 @@ impl Engine {
             if chunks < BATCH && texts.peek().is_some() {
                 continue;
             }
-            let texts = waiting.iter().flat_map(|one| one.chunks.iter().map(|chunk| chunk.embedding_text(&one.entry.title)));
+            let texts =
+                waiting.iter().flat_map(|one| one.chunks.iter().map(|chunk| chunk.embedding_text(&one.entry.title)));
             let texts: Vec<String> = texts.collect();
             let mut vectors = embedder.embed(&texts, Purpose::Passage).await?.vectors.into_iter();
             for mut document in waiting.drain(..) {

@@ -71,7 +71,8 @@ impl Engine {
                 answer.citations.iter().map(|c| (here(c.document_id.as_str()), c.start..c.end)).collect();
             let chunks = answer.hits.iter().filter(|hit| here(hit.document_id.as_str()));
             sums.answered += usize::from(!quotes.is_empty());
-            sums.found += usize::from(chunks.map(|hit| hit.start..hit.end).any(|hit| right(&hit, &judged.excerpts) > 0));
+            sums.found +=
+                usize::from(chunks.map(|hit| hit.start..hit.end).any(|hit| right(&hit, &judged.excerpts) > 0));
             let right: usize =
                 quotes.iter().filter(|(here, _)| *here).map(|(_, quote)| right(quote, &judged.excerpts)).sum();
             sums.overlap += usize::from(right > 0);
@@ -95,7 +96,11 @@ impl Engine {
 
 /// Bytes of `quote` that stand in one of the excerpts.
 fn right(quote: &Range<usize>, excerpts: &[Range<usize>]) -> usize {
-    excerpts.iter().map(|e| e.end.min(quote.end).saturating_sub(e.start.max(quote.start))).sum::<usize>().min(quote.len())
+    excerpts
+        .iter()
+        .map(|e| e.end.min(quote.end).saturating_sub(e.start.max(quote.start)))
+        .sum::<usize>()
+        .min(quote.len())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! An answer as server-sent events, while it is written.
 //!
-//! Everything happens inside the reply's body: when the client leaves, the body is dropped, and with it the question's
-//! permit, the model's work and its connection. No stream ends without a last word, `done` or `error`.
+//! The answer is written by a task that the reply's body owns: when the client leaves, the body is dropped, and with it the
+//! task, the question's permit and the model's connection. A client that reads slowly keeps neither waiting. No stream ends
+//! without a last word, `done` or `error`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -10,11 +11,11 @@ use std::time::Duration;
 use axum::http::HeaderName;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 use tokio::sync::mpsc::{self, Receiver};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, Span};
 use utoipa::ToSchema;
 
@@ -27,8 +28,8 @@ use crate::actors::{Asked, DeskError};
 use crate::domain::{Answer, Citation, Usage};
 use crate::engine::{Found, Told};
 
-/// Pieces of an answer that wait for a slow client before the model has to wait too.
-const AHEAD: usize = 64;
+/// Pieces of an answer that may wait for a slow client; longer answers than this make the model wait too.
+const AHEAD: usize = 4096;
 /// Time without an event after which a comment keeps proxies from closing the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// The path that problems name.
@@ -74,7 +75,7 @@ pub struct ErrorEvent {
 pub(super) fn reply(asked: Asked, id: RequestId, with_chunks: bool, ending: CancellationToken) -> Response {
     let first = retrieval(&id, asked.found());
     let (listener, words) = mpsc::channel(AHEAD);
-    let work = asked.tell(listener).instrument(Span::current()).boxed();
+    let work = AbortOnDropHandle::new(tokio::spawn(asked.tell(listener).instrument(Span::current())));
     let telling = Telling { id, with_chunks, words, work: Some(work), ending, ready: VecDeque::from([first]) };
     let events = stream::unfold(telling, Telling::next).map(Ok::<_, Infallible>);
     let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
@@ -88,7 +89,7 @@ struct Telling {
     with_chunks: bool,
     words: Receiver<String>,
     /// The work that sends `words`; none once it has ended.
-    work: Option<BoxFuture<'static, Result<Told, DeskError>>>,
+    work: Option<AbortOnDropHandle<Result<Told, DeskError>>>,
     ending: CancellationToken,
     /// Events to send next.
     ready: VecDeque<Event>,
@@ -104,7 +105,10 @@ impl Telling {
             tokio::select! {
                 biased;
                 Some(text) = self.words.recv() => self.ready.push_back(event("token", &TokenEvent { text })),
-                told = work => self.close(told),
+                told = work => match told {
+                    Ok(told) => self.close(told),
+                    Err(died) => self.fail(ApiError::internal(died), None),
+                },
                 () = self.ending.cancelled() => self.fail(ApiError::plain(Code::ServerStopping).after(Duration::from_secs(2)), None),
             }
         }
