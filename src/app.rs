@@ -103,6 +103,7 @@ impl App {
             ledger,
             metrics,
             draining: Arc::new(AtomicBool::new(false)),
+            ending: CancellationToken::new(),
         };
         Ok(Self { state, lock })
     }

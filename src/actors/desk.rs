@@ -10,6 +10,7 @@ use ractor::rpc::CallResult;
 use ractor::{ActorRef, RpcReplyPort};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::asked::Asked;
 use super::cell::Cell;
 use super::directory::{Health, TenantStatus};
 use super::index::IndexMsg;
@@ -18,8 +19,8 @@ use super::supervisor::SupervisorMsg;
 use super::work::{self, Shared};
 use crate::config::TenantSettings;
 use crate::domain::{
-    Answer, Attributes, DocumentId, DocumentState, DocumentStatus, Filter, Job, JobId, JobKind, JobState, Mode,
-    Question, QuestionError, SearchReply, TenantId,
+    Answer, Attributes, Conversation, DocumentId, DocumentState, DocumentStatus, Filter, Job, JobId, JobKind, JobState,
+    Mode, Question, QuestionError, SearchReply, TenantId, Turn,
 };
 use crate::engine::SearchError;
 use crate::index::{IndexError, Snapshot};
@@ -30,8 +31,10 @@ use crate::telemetry::QueryOutcome;
 /// A question as it came in, before it is checked against the tenant's settings.
 #[derive(Debug, Clone, Default)]
 pub struct Ask {
-    /// The question.
+    /// The question; empty where a conversation is sent.
     pub query: String,
+    /// A conversation whose last message is the question, instead of `query`.
+    pub messages: Option<Vec<Turn>>,
     /// Hits wanted; the tenant's default when unset.
     pub top_k: Option<u64>,
     /// How to search; the tenant's default when unset.
@@ -190,12 +193,27 @@ impl Desk {
     /// # Errors
     /// When the question is refused, the index is not ready, or too many ask at once.
     pub async fn ask(&self, ask: Ask) -> Result<Answer, DeskError> {
-        let settings = self.settings();
-        let question = self.question(ask, &settings)?;
+        let (settings, metrics) = (self.settings(), &self.cell.metrics);
+        let (question, conversation) = self.question(ask, &settings)?;
         let _permit = self.enter("concurrency")?;
         let snapshot = self.snapshot()?;
-        let answer = self.shared.engine.ask(&snapshot, &question, &settings, &self.cell.metrics).await;
-        answer.inspect_err(|_| self.cell.metrics.query(QueryOutcome::Error)).map_err(Into::into)
+        let answer = self.shared.engine.ask(&snapshot, question, conversation.as_ref(), &settings, metrics).await;
+        answer.inspect_err(|_| metrics.query(QueryOutcome::Error)).map_err(Into::into)
+    }
+
+    /// Finds the evidence for an answer that is to be told as it is written.
+    ///
+    /// # Errors
+    /// As [`Desk::ask`].
+    pub async fn begin_answer(&self, ask: Ask) -> Result<Asked, DeskError> {
+        let (settings, metrics) = (self.settings(), &self.cell.metrics);
+        let (question, conversation) = self.question(ask, &settings)?;
+        let permit = self.enter("concurrency")?;
+        let snapshot = self.snapshot()?;
+        let found = self.shared.engine.evidence(&snapshot, question, conversation.as_ref(), &settings, metrics).await;
+        let found = found.inspect_err(|_| metrics.query(QueryOutcome::Error))?;
+        let (engine, metrics) = (self.shared.engine.clone(), metrics.clone());
+        Ok(Asked { engine, metrics, settings, snapshot, found, _permit: permit })
     }
 
     /// Finds chunks without answering.
@@ -204,16 +222,23 @@ impl Desk {
     /// As [`Desk::ask`].
     pub async fn search(&self, ask: Ask) -> Result<SearchReply, DeskError> {
         let settings = self.settings();
-        let question = self.question(ask, &settings)?;
+        let (question, _) = self.question(ask, &settings)?;
         let _permit = self.enter("concurrency")?;
         let snapshot = self.snapshot()?;
         Ok(self.shared.engine.search(&snapshot, &question, &settings.retrieval, &self.cell.metrics).await?)
     }
 
-    fn question(&self, ask: Ask, settings: &TenantSettings) -> Result<Question, DeskError> {
+    fn question(&self, ask: Ask, settings: &TenantSettings) -> Result<(Question, Option<Conversation>), DeskError> {
         let top_k = ask.top_k.unwrap_or(settings.retrieval.top_k as u64);
         let mode = ask.mode.unwrap_or(settings.retrieval.mode);
-        Ok(Question::parse(&ask.query, top_k, mode, ask.filter, self.shared.config.http.max_query_chars)?)
+        if ask.messages.is_some() && !ask.query.is_empty() {
+            let both = "stand beside `query`: send one of the two".to_owned();
+            return Err(QuestionError::Messages(both).into());
+        }
+        let conversation = ask.messages.map(Conversation::parse).transpose()?;
+        let text = conversation.as_ref().map_or(ask.query.as_str(), Conversation::question);
+        let question = Question::parse(text, top_k, mode, ask.filter, self.shared.config.http.max_query_chars)?;
+        Ok((question, conversation))
     }
 
     fn enter(&self, policy: &'static str) -> Result<OwnedSemaphorePermit, DeskError> {

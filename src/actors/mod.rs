@@ -6,6 +6,7 @@
 //! - `index` is a tenant's only writer: it takes microseconds a message and starts the tasks in `open`, `work` and `rebuild`.
 //! - `cell` is what outlives an actor: snapshot, settings, limits, the open writer.
 
+mod asked;
 mod cell;
 mod desk;
 mod directory;
@@ -20,6 +21,7 @@ mod removal;
 mod supervisor;
 mod work;
 
+pub use asked::Asked;
 pub use desk::{Ask, Desk, DeskError, JobTicket, Limited, Removed, Upload};
 pub use directory::{Health, Parts, TenantStatus, Tenants};
 pub use faults::{Fault, Faults, Place};

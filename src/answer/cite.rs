@@ -5,6 +5,7 @@
 //! clearly says gets one. What is left without a quote is told as unsupported.
 
 use super::pieces::{Kind, Piece, pieces};
+use super::sentences::Sentences;
 use super::terms::Terms;
 use super::{Claim, Draft, plain};
 use crate::domain::{Hit, Usage};
@@ -17,37 +18,121 @@ const CLEARLY_SAID_WORDS: u32 = 3;
 /// Makes a draft of a model's `reply` about `hits`: markers are 1..n in order of appearance, each with a claim whose quote
 /// is the hit's text at its range.
 pub(super) fn check(reply: &str, hits: &[Hit], usage: Usage) -> Draft {
-    let reply = plain::reply(reply);
-    let sentences = pieces(&reply.text);
-    let sources = Sources::new(hits);
-    let mut draft = Draft { usage, ..Draft::default() };
-    let mut text = String::with_capacity(reply.text.len() + 64);
-    let mut last = 0;
-    for (at, sentence) in sentences.iter().enumerate() {
-        let words = &reply.text[sentence.start..sentence.end];
-        text.push_str(&reply.text[last..sentence.end]);
-        last = sentence.end;
-        let named = reply.markers.iter().filter(|(place, _)| owner(&sentences, *place) == Some(at));
-        let named: Vec<u32> = named.map(|(_, number)| *number).collect();
-        let spans = sources.spans(words, &named);
-        if spans.is_empty() && says_something(*sentence, words) {
-            draft.unsupported.push(plain::inert(words));
+    let mut checker = Checker::new(hits);
+    let mut draft = checker.take(reply);
+    draft.join(checker.finish());
+    Draft { usage, ..draft }
+}
+
+/// Makes a draft in parts of a reply that comes in parts. However it was parted, the parts joined are the draft of the
+/// whole.
+pub(super) struct Checker<'a> {
+    sources: Sources<'a>,
+    reply: Sentences,
+    stream: plain::Stream,
+    /// Claims made so far.
+    claims: Vec<Claim>,
+    /// What was shown already of the sentence that is not whole yet, with what parts it from the one before.
+    ahead: String,
+    /// Whether a sentence was shown whole.
+    begun: bool,
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn new(hits: &'a [Hit]) -> Self {
+        let (reply, stream) = (Sentences::default(), plain::Stream::new());
+        Self { sources: Sources::new(hits), reply, stream, claims: Vec::new(), ahead: String::new(), begun: false }
+    }
+
+    /// Takes what came of the reply; returns the sentences that are whole now, checked, and the first words of the next,
+    /// as far as nothing can change them any more.
+    pub(super) fn take(&mut self, words: &str) -> Draft {
+        self.reply.push(words);
+        let mut draft = Draft::default();
+        while let Some(sentence) = self.reply.next() {
+            self.sentence(&sentence, &mut draft);
         }
+        self.first_words(&mut draft);
+        draft
+    }
+
+    /// The rest, once nothing more will come.
+    pub(super) fn finish(&mut self) -> Draft {
+        let mut draft = Draft::default();
+        let rest = self.reply.rest();
+        self.sentence(&rest, &mut draft);
+        draft
+    }
+
+    /// Shows what is new of the words that are settled.
+    fn first_words(&mut self, draft: &mut Draft) {
+        let words = self.reply.settled();
+        if words.is_empty() {
+            return;
+        }
+        let settled = self.gap(self.reply.space()) + words;
+        if let Some(new) = settled.strip_prefix(&self.ahead) {
+            draft.text.push_str(&self.stream.show(new));
+            self.ahead = settled;
+        }
+    }
+
+    /// Checks one sentence or line with the space ahead of it, in rare cases several.
+    fn sentence(&mut self, sentence: &str, draft: &mut Draft) {
+        let words = sentence.trim_start();
+        let reply = plain::reply(words);
+        if reply.text.is_empty() {
+            return;
+        }
+        let mut text = self.gap(&sentence[..sentence.len() - words.len()]);
+        self.begun = true;
+        let sentences = pieces(&reply.text);
+        let mut last = 0;
+        for (at, sentence) in sentences.iter().enumerate() {
+            let words = &reply.text[sentence.start..sentence.end];
+            text.push_str(&reply.text[last..sentence.end]);
+            last = sentence.end;
+            let named = reply.markers.iter().filter(|(place, _)| owner(&sentences, *place) == Some(at));
+            let named: Vec<u32> = named.map(|(_, number)| *number).collect();
+            let spans = self.sources.spans(words, &named);
+            if spans.is_empty() && says_something(*sentence, words) {
+                draft.unsupported.push(plain::inert(words));
+            }
+            let set = self.claim_all(spans, draft);
+            if !set.is_empty() {
+                text.push(' ');
+                text.extend(set.into_iter().map(plain::mark));
+            }
+        }
+        text.push_str(&reply.text[last..]);
+        let ahead = std::mem::take(&mut self.ahead);
+        let new = text.strip_prefix(&ahead).unwrap_or(&text);
+        draft.text.push_str(&plain::set_marks(&self.stream.show(new)));
+    }
+
+    /// What parts a sentence from the one before: its line breaks, or a space.
+    fn gap(&self, space: &str) -> String {
+        let breaks: String = space.chars().filter(|c| *c == '\n').collect();
+        match (self.begun, breaks.is_empty()) {
+            (true, true) if !space.is_empty() => " ".to_owned(),
+            (true, false) => breaks,
+            _ => String::new(),
+        }
+    }
+
+    /// The markers of the claims on these spans, each once.
+    fn claim_all(&mut self, spans: Vec<(usize, Piece)>, draft: &mut Draft) -> Vec<u32> {
         let mut set: Vec<u32> = Vec::new();
         for (hit, span) in spans {
-            let marker = claim(&mut draft.claims, hits, hit, span);
+            let known = self.claims.len();
+            let marker = claim(&mut self.claims, self.sources.hits, hit, span);
+            draft.claims.extend(self.claims[known..].iter().cloned());
             if !set.contains(&marker) {
                 set.push(marker);
             }
         }
-        if !set.is_empty() {
-            text.push(' ');
-            text.extend(set.into_iter().map(plain::mark));
-        }
+        set
     }
-    text.push_str(&reply.text[last..]);
-    draft.text = plain::set_marks(&plain::inert(&text));
-    draft
 }
 
 /// The sentence a marker at `place` belongs to: the one that ends there or goes on there, else the next, else the last.
@@ -208,6 +293,19 @@ mod tests {
     }
 
     #[test]
+    fn words_leave_before_their_sentence_is_whole_and_its_marker_after() {
+        let hits = library();
+        let mut checker = Checker::new(&hits);
+        let mut said = Vec::new();
+        for piece in ["The reading", " room clo", "ses at ni", "ne [1]", ". A lost book", " costs 25 francs [2]."] {
+            said.push(checker.take(piece).text);
+        }
+        said.push(checker.finish().text);
+        let wanted = ["The", " reading room", " closes at", " nine", ". [1] A lost", " book costs 25 francs", ". [2]"];
+        assert_eq!(said, wanted);
+    }
+
+    #[test]
     fn an_empty_reply_is_an_empty_draft() {
         assert_eq!(checked(" \n"), Draft::default());
     }
@@ -217,9 +315,22 @@ mod tests {
         fn whatever_a_model_says_every_marker_has_a_quote_that_stands_in_the_text(
             reply in "(The reading room closes at nine|A lost book|costs 25 francs|lies|東京。|[.!?:] ?|\\[[0-9]{1,2}\\]|\\[1, 2\\]|【2】|\\n|- |# |`|\\(x\\)|\\[|\\]|!\\[|<b>|://| ){0,40}",
             texts in prop::collection::vec("(The reading room closes at nine|A lost book costs|25 francs|文字列|é|[.!?] |\\n|- |# |\\| ){0,20}", 0..4),
+            sizes in prop::collection::vec(1usize..12, 1..6),
         ) {
             let hits: Vec<Hit> = texts.iter().enumerate().map(|(at, text)| hit("d", at * 1000, text)).collect();
-            assert_claims_hold(&check(&reply, &hits, Usage::default()), &hits);
+            let whole = check(&reply, &hits, Usage::default());
+            assert_claims_hold(&whole, &hits);
+            // However the reply came in, it comes out the same.
+            let (mut checker, mut joined) = (Checker::new(&hits), Draft::default());
+            let mut sizes = sizes.iter().cycle();
+            let mut rest = reply.as_str();
+            while !rest.is_empty() {
+                let size = rest.ceil_char_boundary(*sizes.next().unwrap()).min(rest.len());
+                joined.join(checker.take(&rest[..size]));
+                rest = &rest[size..];
+            }
+            joined.join(checker.finish());
+            prop_assert_eq!(joined, whole);
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Owns the two answerers (extractive, and any OpenAI-compatible chat model) and the judgement whether hits are evidence
 //! at all. Called by `engine/`, which checks every claim against the stored text before it leaves.
 
+mod chat;
+mod chunks;
 mod cite;
 mod evidence;
 mod extractive;
@@ -11,14 +13,23 @@ mod pieces;
 mod plain;
 mod prompt;
 mod registry;
+mod rewrite;
+mod sentences;
+mod sse;
+mod structured;
 mod terms;
+mod thoughts;
 
 pub use evidence::{Evidence, judge};
 pub use extractive::Extractive;
-pub use openai::OpenAiAnswerer;
 pub use registry::Answerers;
+pub use rewrite::Standalone;
 
+use std::time::Duration;
+
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
 
 use crate::config::AnswerSettings;
 use crate::domain::{Hit, Question, Usage};
@@ -32,6 +43,8 @@ pub struct Ask<'a> {
     pub hits: &'a [Hit],
     /// The tenant's wishes.
     pub settings: &'a AnswerSettings,
+    /// The whole time there is, at most [`AnswerSettings::timeout`].
+    pub timeout: Duration,
 }
 
 /// An answer before its claims are checked.
@@ -45,6 +58,16 @@ pub struct Draft {
     pub unsupported: Vec<String>,
     /// What the model took.
     pub usage: Usage,
+}
+
+impl Draft {
+    /// Adds the part that follows.
+    pub fn join(&mut self, next: Draft) {
+        self.text.push_str(&next.text);
+        self.claims.extend(next.claims);
+        self.unsupported.extend(next.unsupported);
+        self.usage += next.usage;
+    }
 }
 
 /// One marker's proof.
@@ -100,6 +123,12 @@ pub trait Answerer: Send + Sync {
     /// # Errors
     /// When the model behind it fails; the extractive answerer never does.
     fn answer<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Draft, AnswerError>>;
+
+    /// Answers in parts as they come, each final when it is given: joined they are the draft. An error is the last item,
+    /// and what came before it is what could be saved.
+    fn stream<'a>(&'a self, ask: Ask<'a>) -> BoxStream<'a, Result<Draft, AnswerError>> {
+        stream::once(self.answer(ask)).boxed()
+    }
 }
 
 #[cfg(test)]

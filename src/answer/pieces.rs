@@ -193,7 +193,7 @@ fn is_wrapped(before: &str, next: &str) -> bool {
 }
 
 /// Length of the first sentence of `text` with the signs that close it; `None` when it goes on to the end.
-fn sentence_end(text: &str) -> Option<usize> {
+pub(super) fn sentence_end(text: &str) -> Option<usize> {
     let mut from = 0;
     loop {
         let (at, sign) =
@@ -250,7 +250,7 @@ fn reference_length(text: &str) -> usize {
 }
 
 /// Whether what stands behind a full stop can be a sentence's begin: no small letter, opening signs aside.
-fn begins_a_sentence(next: &str) -> bool {
+pub(super) fn begins_a_sentence(next: &str) -> bool {
     let opening = |c: char| matches!(c, '"' | '\'' | '“' | '‘' | '«' | '(' | '[' | '*' | '_' | '`' | '¿' | '¡');
     next.trim_start_matches(opening).chars().next().is_none_or(|c| !c.is_lowercase())
 }

@@ -54,6 +54,33 @@ pub(super) fn inert(text: &str) -> String {
     Inert::of(text, Author::Model)
 }
 
+/// Does what [`inert`] does to a text that comes in parts: what acts only where two parts meet does not come through
+/// either.
+pub(super) struct Stream(Inert);
+
+impl Stream {
+    pub(super) fn new() -> Self {
+        Self(Inert { out: String::new(), author: Author::Model })
+    }
+
+    /// What is shown of the next part.
+    pub(super) fn show(&mut self, part: &str) -> String {
+        let shown = self.0.out.len();
+        part.chars().for_each(|c| self.0.put(c));
+        self.0.out.get(shown..).unwrap_or_default().to_owned()
+    }
+}
+
+/// Length of a marker of any form at the start of `text`, or 0.
+pub(super) fn marker_length(text: &str) -> usize {
+    markers(text).map_or(0, |(length, _)| length)
+}
+
+/// Whether `text` begins like a marker whose end has not come yet.
+pub(super) fn may_become_a_marker(text: &str) -> bool {
+    text.starts_with(['[', '【', '［']) && text.len() < LONGEST_MARKER && !text.contains([']', '】', '］'])
+}
+
 /// The character that stands for marker `number` until [`set_marks`]. No text of others holds it.
 pub(super) fn mark(number: u32) -> char {
     char::from_u32(MARKS.0 + number).filter(|c| u32::from(*c) <= MARKS.1).unwrap_or(' ')
@@ -123,7 +150,8 @@ impl<'a> Scanner<'a> {
 
     fn keep(&mut self, c: char) {
         let space = c.is_whitespace() && c != '\n';
-        if !(is_invisible(c) || space && self.out.text.ends_with([' ', '\n'])) {
+        let parted = self.out.text.is_empty() || self.out.text.ends_with([' ', '\n']);
+        if !(is_invisible(c) || space && parted) {
             self.out.text.push(if space { ' ' } else { c });
         }
     }
@@ -249,15 +277,16 @@ impl Inert {
         self.out.ends_with('<') && (c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'))
     }
 
-    /// Whether `c` would complete a link, an image, the definition of a link, or an address.
+    /// Whether `c` would complete a link, an image, the definition of a link, or an address of a page or a mailbox.
     fn would_act(&self, c: char) -> bool {
         let last = self.out.chars().next_back();
         let after_bracket = last.is_some_and(|last| last == ']' || is_mark(last));
         match c {
             '(' | '[' | ':' if after_bracket => true,
-            '[' => last == Some('!'),
+            '[' => last == Some('!') || self.author == Author::Model && last == Some('['),
             '/' => self.author == Author::Model && self.out.ends_with(":/"),
             '.' => self.author == Author::Model && self.ends_with_www(),
+            '@' => self.author == Author::Model && last.is_some_and(char::is_alphanumeric),
             _ => false,
         }
     }

@@ -37,6 +37,8 @@ fn data(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::tests::{hit, question};
     use super::*;
     use crate::config::AnswerSettings;
@@ -44,7 +46,7 @@ mod tests {
 
     fn user(hits: &[Hit]) -> String {
         let (question, settings) = (question("Why?"), AnswerSettings::default());
-        messages(&Ask { question: &question, hits, settings: &settings }).1
+        messages(&Ask { question: &question, hits, settings: &settings, timeout: Duration::ZERO }).1
     }
 
     #[test]
@@ -66,7 +68,8 @@ mod tests {
     fn the_operators_own_words_follow_the_rules() {
         let question = question("Why?");
         let settings = AnswerSettings { prompt: "Answer like a pirate.".into(), ..AnswerSettings::default() };
-        let (system, user) = messages(&Ask { question: &question, hits: &[], settings: &settings });
+        let (system, user) =
+            messages(&Ask { question: &question, hits: &[], settings: &settings, timeout: Duration::ZERO });
         assert!(system.starts_with("You answer") && system.ends_with("like a pirate."));
         assert!(!user.contains("pirate"));
     }

@@ -2,18 +2,29 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::Answerer;
+use super::chat::Chat;
 use super::extractive::Extractive;
 use super::openai::OpenAiAnswerer;
+use super::rewrite::{self, Standalone};
+use super::{AnswerError, Answerer};
 use crate::config::{Config, ModelRef};
+use crate::domain::Conversation;
 use crate::provider::{ProviderError, Providers};
 
 /// Every answerer, one instance each.
 pub struct Answerers {
     extractive: Arc<dyn Answerer>,
     providers: Providers,
-    models: Mutex<HashMap<ModelRef, Arc<dyn Answerer>>>,
+    models: Mutex<HashMap<ModelRef, Model>>,
+}
+
+/// A chat model, and the answerer that lets it write.
+#[derive(Clone)]
+struct Model {
+    chat: Arc<Chat>,
+    answerer: Arc<dyn Answerer>,
 }
 
 impl Answerers {
@@ -31,9 +42,30 @@ impl Answerers {
     /// A model of a provider that `carrel.toml` does not have fails every question as unavailable.
     #[must_use]
     pub fn get(&self, model: Option<&ModelRef>) -> Arc<dyn Answerer> {
-        let Some(model) = model else { return self.extractive.clone() };
+        model.map_or_else(|| self.extractive.clone(), |model| self.model(model).answerer)
+    }
+
+    /// Lets a model write the question that the last message of `conversation` asks, so that it can be understood without
+    /// the rest; at most `max_chars` characters, within `timeout`.
+    ///
+    /// # Errors
+    /// When the model fails, or writes no such question.
+    pub async fn standalone(
+        &self,
+        model: &ModelRef,
+        conversation: &Conversation,
+        max_chars: usize,
+        timeout: Duration,
+    ) -> Result<Standalone, AnswerError> {
+        rewrite::standalone(&self.model(model).chat, conversation, max_chars, timeout).await
+    }
+
+    fn model(&self, model: &ModelRef) -> Model {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(OpenAiAnswerer::new(self.providers.named(&model.provider), model)) as Arc<dyn Answerer>;
+        let make = || {
+            let chat = Arc::new(Chat::new(self.providers.named(&model.provider), model));
+            Model { answerer: Arc::new(OpenAiAnswerer::new(chat.clone())), chat }
+        };
         models.entry(model.clone()).or_insert_with(make).clone()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use indicatif::ProgressBar;
 
 use super::{Failure, ModeArg, Printer};
@@ -13,10 +13,13 @@ use crate::engine::{Engine, Per};
 use crate::ingest::Extractor;
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true)))]
 pub(super) struct EvalArgs {
-    /// Folder with corpus.jsonl, queries.jsonl and qrels/test.tsv
-    #[arg(long)]
-    dataset: PathBuf,
+    /// Folder with corpus.jsonl, queries.jsonl and qrels/test.tsv: which documents are found
+    #[arg(long, group = "what", value_name = "DIR")]
+    dataset: Option<PathBuf>,
+    #[command(flatten)]
+    answers: super::eval_answers::AnswerArgs,
     /// How to search
     #[arg(long, value_enum, default_value = "hybrid")]
     mode: ModeArg,
@@ -42,21 +45,22 @@ pub(super) async fn run(config: &Config, args: &EvalArgs, print: Printer) -> Res
     let mut settings = TenantSettings::default();
     settings.retrieval.mode = args.mode.into();
     settings.retrieval.embedder = args.embedder.clone();
+    let work = config.data_dir().join("eval");
+    if args.answers.any() {
+        return super::eval_answers::run(&engine(config)?, &args.answers, settings, &work, print).await;
+    }
+    let Some(dataset) = &args.dataset else { return Ok(()) };
     let per = match args.per {
         PerArg::Whole => Per::Whole,
         PerArg::Chunk => Per::Chunk,
     };
-    let embedders = Embedders::open(config).map_err(anyhow::Error::from)?;
-    let answerers = Answerers::open(config).map_err(anyhow::Error::from)?;
-    let extractor = Extractor::new(&config.ingest, std::env::current_exe()?);
-    let engine = Engine::new(embedders, answerers, extractor);
+    let engine = engine(config)?;
     let bar = ProgressBar::new(0);
     let progress = |done, all| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
     };
-    let work = config.data_dir().join("eval");
-    let scores = engine.eval(&args.dataset, &work, &settings, per, progress).await?;
+    let scores = engine.eval(dataset, &work, &settings, per, progress).await?;
     bar.finish_and_clear();
     print.result(&scores, |scores| {
         format!(
@@ -71,4 +75,11 @@ pub(super) async fn run(config: &Config, args: &EvalArgs, print: Printer) -> Res
             scores.mrr_10
         )
     })
+}
+
+fn engine(config: &Config) -> Result<Engine, Failure> {
+    let embedders = Embedders::open(config).map_err(anyhow::Error::from)?;
+    let answerers = Answerers::open(config).map_err(anyhow::Error::from)?;
+    let extractor = Extractor::new(&config.ingest, std::env::current_exe()?);
+    Ok(Engine::new(embedders, answerers, extractor))
 }

@@ -8,6 +8,7 @@ mod client;
 mod demo;
 mod documents;
 mod eval;
+mod eval_answers;
 mod extract;
 mod generations;
 mod serve;

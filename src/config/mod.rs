@@ -112,6 +112,9 @@ pub struct ProviderConfig {
     /// Whether its embedders know more than English.
     #[serde(default = "yes")]
     pub multilingual: bool,
+    /// Whether its chat models are asked for JSON of a schema; a provider that refuses is asked without.
+    #[serde(default)]
+    pub json_schema: bool,
 }
 
 fn eight() -> usize {

@@ -67,11 +67,19 @@ pub type Timings = BTreeMap<&'static str, f64>;
 
 /// Model tokens the language model was paid for; zero for extractive answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Usage {
     /// Tokens read.
     pub prompt_tokens: u64,
     /// Tokens written.
     pub completion_tokens: u64,
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, more: Self) {
+        self.prompt_tokens = self.prompt_tokens.saturating_add(more.prompt_tokens);
+        self.completion_tokens = self.completion_tokens.saturating_add(more.completion_tokens);
+    }
 }
 
 /// The hits of a search and what they cost.
@@ -94,6 +102,9 @@ pub struct Answer {
     pub id: String,
     /// How it ended.
     pub outcome: Outcome,
+    /// What was searched for, where a conversation was sent: its last message, or what that was rewritten to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search_query: Option<String>,
     /// The answer with `[n]` markers; empty without evidence.
     pub answer: String,
     /// `extractive`, or the model that wrote it.

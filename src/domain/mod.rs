@@ -4,6 +4,7 @@
 //! is the only way in, so nothing below re-checks.
 
 mod answer;
+mod conversation;
 mod document;
 mod ids;
 mod job;
@@ -11,6 +12,7 @@ mod question;
 mod time;
 
 pub use answer::{Answer, Citation, Degradation, IndexStamp, Outcome, SearchReply, Timings, Usage};
+pub use conversation::{Conversation, Role, Turn};
 pub use document::{
     Attributes, Chunk, ContentHash, DocumentState, DocumentStatus, Extracted, Mark, MarkKind, StageName,
 };

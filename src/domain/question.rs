@@ -40,6 +40,9 @@ pub enum QuestionError {
     /// Too deep, too wide, or comparing what cannot be compared.
     #[error("`filter` {0}")]
     Filter(String),
+    /// No conversation that ends with a question.
+    #[error("`messages` {0}")]
+    Messages(String),
 }
 
 /// A checked question.

@@ -1,20 +1,70 @@
 //! Question → answer: hits, judged as evidence, answered, checked.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
+use futures_util::stream;
+use tokio::sync::mpsc::Sender;
 use uuid::Uuid;
 
 use super::Engine;
-use super::cite;
-use super::search::{Clock, SearchError, stamp};
-use crate::answer::{Ask, Draft, judge};
-use crate::config::TenantSettings;
-use crate::domain::{Answer, Degradation, Hit, Outcome, Question, Usage};
-use crate::index::Snapshot;
+use super::cite::Proofs;
+use super::search::{Clock, SearchError, millis, stamp};
+use crate::answer::{AnswerError, Answerer, Ask, Draft, judge};
+use crate::config::{AnswerSettings, TenantSettings};
+use crate::domain::{Answer, Conversation, Degradation, Hit, IndexStamp, Outcome, Question, Timings, Usage};
+use crate::index::{IndexError, Snapshot};
 use crate::telemetry::{self, QueryOutcome, QueryStage, TenantMetrics};
 
+/// The part of a model's time that rewriting a question may take: the answer needs the rest.
+const REWRITING: u32 = 3;
+/// Longest question that a model may write, characters.
+const LONGEST_QUESTION: usize = 1_000;
+
+/// A question whose evidence was found and judged; its answer is still to be written.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// What was searched for.
+    pub question: Question,
+    /// Whether that is of a conversation, and is to be shown.
+    pub of_conversation: bool,
+    /// The hits, best first.
+    pub hits: Vec<Hit>,
+    /// Whether they are evidence enough for an answer.
+    pub enough: bool,
+    /// Which generation was read.
+    pub index: IndexStamp,
+    /// What did not work as set.
+    pub degraded: Vec<Degradation>,
+    /// Where the time went so far.
+    pub timings_ms: Timings,
+    begun: Instant,
+    /// Time that is left to the model.
+    model_time: Duration,
+    /// What rewriting took.
+    usage: Usage,
+}
+
+/// How an answer that was told as it was written ended.
+#[derive(Debug, Clone)]
+pub enum Told {
+    /// Whole; its text is what was told, joined.
+    Whole(Answer),
+    /// The model broke off after words had left.
+    BrokenOff {
+        /// What was told until then. Its citations hold.
+        said: Answer,
+        /// Why it broke off.
+        why: AnswerError,
+        /// What the documents themselves say instead.
+        instead: Answer,
+    },
+}
+
 impl Engine {
-    /// Answers `question` from `snapshot` alone.
+    /// Answers `question` from `snapshot` alone. With a conversation, `question` is its last message, and what is searched
+    /// for is what the tenant's model makes of it.
     ///
     /// Without evidence the outcome is `no_evidence` and there is no answer. A language model that fails is replaced by
     /// the extractive answerer, and the answer says so.
@@ -24,67 +74,238 @@ impl Engine {
     pub async fn ask(
         &self,
         snapshot: &Snapshot,
-        question: &Question,
+        question: Question,
+        conversation: Option<&Conversation>,
         settings: &TenantSettings,
         metrics: &TenantMetrics,
     ) -> Result<Answer, SearchError> {
+        let found = self.evidence(snapshot, question, conversation, settings, metrics).await?;
+        match self.write(snapshot, found, &settings.answer, metrics, None).await? {
+            Told::Whole(answer) => Ok(answer),
+            Told::BrokenOff { instead, .. } => Ok(instead),
+        }
+    }
+
+    /// Finds and judges the evidence for an answer, the first half of [`Engine::ask`].
+    ///
+    /// # Errors
+    /// As [`Engine::search`].
+    pub async fn evidence(
+        &self,
+        snapshot: &Snapshot,
+        question: Question,
+        conversation: Option<&Conversation>,
+        settings: &TenantSettings,
+        metrics: &TenantMetrics,
+    ) -> Result<Found, SearchError> {
         let mut clock = Clock::start(metrics);
-        let (hits, mut degraded) = self.find(snapshot, question, &settings.retrieval, &mut clock).await?;
         let begun = Instant::now();
-        let evidence = judge(question, &hits, settings.answer.min_score);
+        let (question, usage, mut degraded) = self.standalone(question, conversation, &settings.answer).await;
+        let model_time = settings.answer.timeout.saturating_sub(begun.elapsed());
+        let (hits, lost) = self.find(snapshot, &question, &settings.retrieval, &mut clock).await?;
+        degraded.extend(lost);
+        let evidence = judge(&question, &hits, settings.answer.min_score);
         if let Some(cosine) = evidence.cosine {
             metrics.top_score(cosine);
         }
-        let written =
-            if evidence.enough { Some(self.write(question, &hits, settings, &mut degraded).await) } else { None };
-        let (draft, answered_by) = written.unwrap_or_else(|| (Draft::default(), "extractive".to_owned()));
-        let checked = cite::check(snapshot, &hits, &draft)?;
-        clock.note(QueryStage::Generate, begun.elapsed());
-        telemetry::citations_dropped(checked.dropped as u64);
-        metrics.llm_tokens(draft.usage.prompt_tokens, draft.usage.completion_tokens);
-        let outcome = if checked.text.trim().is_empty() { Outcome::NoEvidence } else { Outcome::Answered };
-        metrics.query(match outcome {
-            _ if !degraded.is_empty() => QueryOutcome::Degraded,
-            Outcome::Answered => QueryOutcome::Answered,
-            Outcome::NoEvidence => QueryOutcome::NoEvidence,
-        });
-        Ok(Answer {
-            id: format!("ans_{}", Uuid::now_v7().simple()),
-            outcome,
-            answer: checked.text,
-            answered_by,
-            citations: checked.citations,
-            unsupported: draft.unsupported,
+        Ok(Found {
+            question,
+            of_conversation: conversation.is_some(),
             hits,
-            usage: Usage { ..draft.usage },
-            timings_ms: clock.finish(),
+            enough: evidence.enough,
             index: stamp(snapshot),
             degraded,
+            timings_ms: clock.finish(),
+            begun,
+            model_time,
+            usage,
         })
     }
 
-    /// Lets the tenant's model answer, or the extractive answerer where there is none or it fails.
-    async fn write(
+    /// Writes the answer to what was found, the second half of [`Engine::ask`], and tells its words as they come; they are
+    /// final, and each marker's claim was held against the stored text before it is told.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub async fn tell(
         &self,
-        question: &Question,
-        hits: &[Hit],
-        settings: &TenantSettings,
-        degraded: &mut Vec<Degradation>,
-    ) -> (Draft, String) {
-        let ask = Ask { question, hits, settings: &settings.answer };
-        let wanted = self.answerers.get(settings.answer.model.as_ref());
-        match wanted.answer(ask).await {
-            Ok(draft) => (draft, wanted.name().to_owned()),
+        snapshot: &Snapshot,
+        found: Found,
+        settings: &AnswerSettings,
+        metrics: &TenantMetrics,
+        listener: &Sender<String>,
+    ) -> Result<Told, SearchError> {
+        self.write(snapshot, found, settings, metrics, Some(listener)).await
+    }
+
+    /// What to search for, what it took to write it, and what did not work.
+    async fn standalone(
+        &self,
+        question: Question,
+        conversation: Option<&Conversation>,
+        settings: &AnswerSettings,
+    ) -> (Question, Usage, Vec<Degradation>) {
+        let Some(conversation) = conversation.filter(|conversation| conversation.has_context()) else {
+            return (question, Usage::default(), Vec::new());
+        };
+        let Some(model) = &settings.model else {
+            return (question, Usage::default(), vec![not_rewritten("the tenant has no language model")]);
+        };
+        let timeout = settings.timeout / REWRITING;
+        match self.answerers.standalone(model, conversation, LONGEST_QUESTION, timeout).await {
+            Ok(made) => (Question { text: made.question, ..question }, made.usage, Vec::new()),
             Err(error) => {
-                tracing::warn!(model.name = wanted.name(), error = %error, "the language model failed, answering by quotes");
-                degraded.push(Degradation {
-                    code: error.code().to_owned(),
-                    message: format!("answered by quoting sentences, since {error}"),
-                });
-                let quotes = self.answerers.get(None);
-                let draft = quotes.answer(ask).await.unwrap_or_default();
-                (draft, quotes.name().to_owned())
+                tracing::warn!(model.name = %model, error = %error, "a follow-up question was not rewritten");
+                (question, Usage::default(), vec![not_rewritten(&error.to_string())])
             }
         }
     }
+
+    /// Writes the answer, whoever writes it.
+    async fn write(
+        &self,
+        snapshot: &Snapshot,
+        mut found: Found,
+        settings: &AnswerSettings,
+        metrics: &TenantMetrics,
+        listener: Option<&Sender<String>>,
+    ) -> Result<Told, SearchError> {
+        let begun = Instant::now();
+        let (question, hits) = (found.question.clone(), found.hits.clone());
+        let ask = Ask { question: &question, hits: &hits, settings, timeout: found.model_time };
+        let said = if found.enough {
+            self.speak(snapshot, ask, listener, &mut found.degraded).await?
+        } else {
+            Said::new(snapshot, &hits, self.answerers.get(None))
+        };
+        let broken = match &said.broken {
+            Some(why) => Some((why.clone(), self.quote(snapshot, ask, None).await?)),
+            None => None,
+        };
+        metrics.stage(QueryStage::Generate, begun.elapsed());
+        found.timings_ms.insert(QueryStage::Generate.as_str(), millis(begun.elapsed()));
+        found.timings_ms.insert("total", millis(found.begun.elapsed()));
+        let Some((why, quotes)) = broken else {
+            let answer = said.close(found, metrics);
+            metrics.query(outcome(&answer));
+            return Ok(Told::Whole(answer));
+        };
+        metrics.query(QueryOutcome::Error);
+        let mut degraded = found.degraded.clone();
+        degraded.push(replaced(&why));
+        // What rewriting took is counted once.
+        let instead = Found { degraded, usage: Usage::default(), ..found.clone() };
+        Ok(Told::BrokenOff { said: said.close(found, metrics), why, instead: quotes.close(instead, metrics) })
+    }
+
+    /// Lets the tenant's model answer, or quotes where there is none or it fails before a word has left.
+    async fn speak<'a>(
+        &self,
+        snapshot: &'a Snapshot,
+        ask: Ask<'a>,
+        listener: Option<&Sender<String>>,
+        degraded: &mut Vec<Degradation>,
+    ) -> Result<Said<'a>, IndexError> {
+        let model = self.answerers.get(ask.settings.model.as_ref());
+        let said = Said::new(snapshot, ask.hits, model).all(ask, listener).await?;
+        let Some(error) = &said.broken else { return Ok(said) };
+        tracing::warn!(model.name = said.by.name(), error = %error, "the language model failed");
+        if !said.draft.text.is_empty() {
+            return Ok(said);
+        }
+        degraded.push(replaced(error));
+        self.quote(snapshot, ask, listener).await
+    }
+
+    /// Quotes the documents, which never fails.
+    async fn quote<'a>(
+        &self,
+        snapshot: &'a Snapshot,
+        ask: Ask<'a>,
+        listener: Option<&Sender<String>>,
+    ) -> Result<Said<'a>, IndexError> {
+        Said::new(snapshot, ask.hits, self.answerers.get(None)).all(ask, listener).await
+    }
+}
+
+/// What an answerer has said so far, proved.
+struct Said<'a> {
+    by: Arc<dyn Answerer>,
+    proofs: Proofs<'a>,
+    /// Its text is what has left; its claims are in the proofs.
+    draft: Draft,
+    /// Why it broke off, if it did.
+    broken: Option<AnswerError>,
+}
+
+impl<'a> Said<'a> {
+    fn new(snapshot: &'a Snapshot, hits: &'a [Hit], by: Arc<dyn Answerer>) -> Self {
+        Self { by, proofs: Proofs::new(snapshot, hits), draft: Draft::default(), broken: None }
+    }
+
+    /// Takes all that the answerer says, and tells it on.
+    async fn all(mut self, ask: Ask<'_>, listener: Option<&Sender<String>>) -> Result<Self, IndexError> {
+        let by = self.by.clone();
+        let mut parts = match listener {
+            Some(_) => by.stream(ask),
+            None => stream::once(by.answer(ask)).boxed(),
+        };
+        while let Some(part) = parts.next().await {
+            let part = match part {
+                Ok(part) => part,
+                Err(error) => {
+                    self.broken = Some(error);
+                    break;
+                }
+            };
+            let text = self.proofs.take(&part)?;
+            self.draft.join(Draft { text: text.clone(), claims: Vec::new(), ..part });
+            if let Some(listener) = listener.filter(|_| !text.is_empty()) {
+                // A listener that has left takes the whole answer with it.
+                let _ = listener.send(text).await;
+            }
+        }
+        drop(parts);
+        Ok(self)
+    }
+
+    fn close(self, found: Found, metrics: &TenantMetrics) -> Answer {
+        telemetry::citations_dropped(self.proofs.dropped.len() as u64);
+        let mut usage = found.usage;
+        usage += self.draft.usage;
+        metrics.llm_tokens(usage.prompt_tokens, usage.completion_tokens);
+        let empty = self.draft.text.trim().is_empty();
+        Answer {
+            id: format!("ans_{}", Uuid::now_v7().simple()),
+            outcome: if empty { Outcome::NoEvidence } else { Outcome::Answered },
+            search_query: found.of_conversation.then_some(found.question.text),
+            answer: self.draft.text,
+            answered_by: self.by.name().to_owned(),
+            citations: self.proofs.citations,
+            unsupported: self.draft.unsupported,
+            hits: found.hits,
+            usage,
+            timings_ms: found.timings_ms,
+            index: found.index,
+            degraded: found.degraded,
+        }
+    }
+}
+
+fn outcome(answer: &Answer) -> QueryOutcome {
+    match answer.outcome {
+        _ if !answer.degraded.is_empty() => QueryOutcome::Degraded,
+        Outcome::Answered => QueryOutcome::Answered,
+        Outcome::NoEvidence => QueryOutcome::NoEvidence,
+    }
+}
+
+fn replaced(error: &AnswerError) -> Degradation {
+    let message = format!("answered by quoting sentences, since {error}");
+    Degradation { code: error.code().to_owned(), message }
+}
+
+fn not_rewritten(why: &str) -> Degradation {
+    let message = format!("searched for the last message as it stands, since {why}");
+    Degradation { code: "rewrite_unavailable".to_owned(), message }
 }

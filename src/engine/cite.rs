@@ -7,40 +7,47 @@ use crate::answer::{Claim, Draft};
 use crate::domain::{Citation, DocumentId, Hit};
 use crate::index::{IndexError, Snapshot};
 
-/// The answer's text with the markers that hold, and their citations.
-pub(super) struct Checked {
-    pub text: String,
+/// Holds each claim of an answer, as its parts come, against the text that the snapshot stores; a claim that does not hold
+/// loses its marker, wherever it stands.
+pub(super) struct Proofs<'a> {
+    snapshot: &'a Snapshot,
+    hits: &'a [Hit],
+    texts: HashMap<&'a DocumentId, Option<Arc<str>>>,
+    /// What holds, by marker.
     pub citations: Vec<Citation>,
-    /// Claims that did not hold.
-    pub dropped: usize,
+    /// Markers of claims that did not hold.
+    pub dropped: Vec<u32>,
 }
 
-/// Holds each claim of `draft` against the text that `snapshot` stores; a claim that does not hold loses its marker.
-pub(super) fn check(snapshot: &Snapshot, hits: &[Hit], draft: &Draft) -> Result<Checked, IndexError> {
-    let mut texts: HashMap<&DocumentId, Option<Arc<str>>> = HashMap::new();
-    let mut checked = Checked { text: draft.text.clone(), citations: Vec::new(), dropped: 0 };
-    for claim in &draft.claims {
-        let hit = hits.get(claim.hit);
-        let text = match hit {
-            None => None,
-            Some(hit) => match texts.get(&hit.document_id) {
-                Some(text) => text.clone(),
-                None => texts.entry(&hit.document_id).or_insert(snapshot.text(&hit.document_id)?).clone(),
-            },
-        };
-        match (hit, text) {
-            (Some(hit), Some(text)) if holds(&text, claim) => {
-                checked.citations.push(citation(claim, hit, snapshot.generation()));
+impl<'a> Proofs<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot, hits: &'a [Hit]) -> Self {
+        Self { snapshot, hits, texts: HashMap::new(), citations: Vec::new(), dropped: Vec::new() }
+    }
+
+    /// The text of the next part, with the markers that hold.
+    pub(super) fn take(&mut self, part: &Draft) -> Result<String, IndexError> {
+        for claim in &part.claims {
+            match self.prove(claim)? {
+                Some(citation) => self.citations.push(citation),
+                None => self.dropped.push(claim.marker),
             }
-            _ => checked.dropped += 1,
         }
+        let text = part.text.clone();
+        Ok(self
+            .dropped
+            .iter()
+            .fold(text, |text, marker| text.replace(&format!(" [{marker}]"), "").replace(&format!("[{marker}]"), "")))
     }
-    let kept: Vec<u32> = checked.citations.iter().map(|citation| citation.marker).collect();
-    for claim in draft.claims.iter().filter(|claim| !kept.contains(&claim.marker)) {
-        checked.text =
-            checked.text.replace(&format!(" [{}]", claim.marker), "").replace(&format!("[{}]", claim.marker), "");
+
+    fn prove(&mut self, claim: &Claim) -> Result<Option<Citation>, IndexError> {
+        let Some(hit) = self.hits.get(claim.hit) else { return Ok(None) };
+        let text = match self.texts.get(&hit.document_id) {
+            Some(text) => text,
+            None => self.texts.entry(&hit.document_id).or_insert(self.snapshot.text(&hit.document_id)?),
+        };
+        let holds = text.as_ref().is_some_and(|text| holds(text, claim));
+        Ok(holds.then(|| citation(claim, hit, self.snapshot.generation())))
     }
-    Ok(checked)
 }
 
 /// `text[start..end] == quote`, and the quote says something.

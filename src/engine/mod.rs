@@ -8,13 +8,16 @@ mod build;
 mod cite;
 mod eval;
 mod prepare;
+mod scoring;
 mod search;
 
 use std::sync::Arc;
 
+pub use ask::{Found, Told};
 pub use build::{Build, BuildError, Pipeline, Step};
 pub use eval::{Per, Scores};
 pub use prepare::{PrepareError, Prepared};
+pub use scoring::{EvidenceScores, QuoteScores};
 pub use search::SearchError;
 
 use crate::answer::Answerers;

@@ -56,7 +56,7 @@ impl<'a> Clock<'a> {
 }
 
 /// Milliseconds with three digits.
-fn millis(took: Duration) -> f64 {
+pub(super) fn millis(took: Duration) -> f64 {
     (took.as_secs_f64() * 1e6).round() / 1e3
 }
 

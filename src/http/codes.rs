@@ -33,8 +33,6 @@ pub enum Code {
     InvalidQuestion,
     /// A tenant's settings are wrong.
     InvalidSettings,
-    /// Streams are not offered.
-    StreamingNotAvailable,
     /// The document has no bytes.
     DocumentEmpty,
     /// The document's id belongs to a file in the folder.
@@ -69,6 +67,10 @@ pub enum Code {
     EmbedderUnavailable,
     /// The embedding provider answers wrongly.
     EmbedderInvalid,
+    /// The language model broke off in the middle of an answer.
+    AnswerBrokenOff,
+    /// The server stops in the middle of an answer.
+    ServerStopping,
     /// The request took too long.
     RequestTimeout,
     /// The disk is full.
@@ -209,14 +211,6 @@ pub const CONTRACT: &[Contract] = &[
         "Correct the line that the detail names.",
     ),
     row(
-        Code::StreamingNotAvailable,
-        "streaming_not_available",
-        400,
-        "Streaming is not available",
-        "The question asked for a stream.",
-        "Leave `stream` out or set it to false.",
-    ),
-    row(
         Code::DocumentEmpty,
         "document_empty",
         422,
@@ -351,6 +345,22 @@ pub const CONTRACT: &[Contract] = &[
         "The embedder answers wrongly",
         "The tenant's embedding provider answered something that is no set of vectors.",
         "An operator checks the provider and model in `carrel.toml`.",
+    ),
+    row(
+        Code::AnswerBrokenOff,
+        "answer_broken_off",
+        502,
+        "The answer broke off",
+        "The tenant's language model stopped in the middle of an answer that was being streamed.",
+        "Show the answer in `instead`, which quotes the documents, or ask again.",
+    ),
+    row(
+        Code::ServerStopping,
+        "server_stopping",
+        503,
+        "The server is stopping",
+        "The server was told to stop while it streamed an answer.",
+        "Ask again as `retry_after` says.",
     ),
     row(
         Code::RequestTimeout,

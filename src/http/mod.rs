@@ -24,6 +24,8 @@ mod socket;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use tokio_util::sync::CancellationToken;
+
 pub use self::openapi::openapi;
 pub use self::router::router;
 pub use self::server::{Drained, serve};
@@ -49,4 +51,6 @@ pub struct HttpState {
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// True from SIGTERM on: `/readyz` fails so that no new work is sent here.
     pub draining: Arc<AtomicBool>,
+    /// Cancelled when the time that requests under way get is nearly over: streams end in words of their own.
+    pub ending: CancellationToken,
 }

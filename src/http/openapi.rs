@@ -9,7 +9,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _};
 
-use super::api::{documents, generations, index, operator, query, tokens};
+use super::api::{documents, generations, index, operator, query, stream, tokens};
 use super::ops;
 use super::problem::{ApiError, Problem};
 
@@ -56,7 +56,7 @@ use super::problem::{ApiError, Problem};
         ops::readyz,
         ops::metrics,
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, stream::RetrievalEvent, stream::TokenEvent, stream::ErrorEvent)),
     tags(
         (name = "questions", description = "Ask and search; scope `query`"),
         (name = "documents", description = "What a tenant keeps; scopes `documents:read` and `documents:write`"),

@@ -163,16 +163,25 @@ pub(super) fn whole_seconds(wait: Duration) -> u64 {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let headers = self.0.headers();
+        let status = self.0.code.status();
+        let (id, instance) = CONTEXT
+            .try_with(|context| (context.id.as_str().to_owned(), context.uri.path().to_owned()))
+            .unwrap_or_default();
+        let body = serde_json::to_vec(&self.into_problem(id, instance));
+        (status, headers, body.expect("a problem holds nothing but text and numbers")).into_response()
+    }
+}
+
+impl ApiError {
+    /// The problem on the wire, for the request of this id to this path; its cause is logged.
+    pub fn into_problem(self, request_id: String, instance: String) -> Problem {
         let failure = *self.0;
         let contract = failure.code.contract();
         if let Some(cause) = &failure.cause {
             tracing::error!(code = contract.name, error = cause, "the request failed");
         }
-        let headers = failure.headers();
-        let (request_id, instance) = CONTEXT
-            .try_with(|context| (context.id.as_str().to_owned(), context.uri.path().to_owned()))
-            .unwrap_or_default();
-        let problem = Problem {
+        Problem {
             r#type: failure.code.urn(),
             title: contract.title,
             status: contract.status,
@@ -182,9 +191,7 @@ impl IntoResponse for ApiError {
             request_id,
             retry_after: failure.wait.map(whole_seconds),
             errors: failure.errors.into_iter().map(|e| FieldError { detail: cut(e.detail), ..e }).collect(),
-        };
-        let body = serde_json::to_vec(&problem).expect("a problem holds nothing but text and numbers");
-        (failure.code.status(), headers, body).into_response()
+        }
     }
 }
 
@@ -250,6 +257,7 @@ impl From<QuestionError> for ApiError {
             QuestionError::Empty | QuestionError::TooLong { .. } => "#/query",
             QuestionError::TopK(_) => "#/top_k",
             QuestionError::Filter(_) => "#/filter",
+            QuestionError::Messages(_) => "#/messages",
         };
         Self::new(Code::InvalidQuestion, error.to_string()).at(pointer)
     }

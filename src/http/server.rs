@@ -35,6 +35,8 @@ const STALL: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(2);
 /// Time for which connections are still accepted after the signal, until balancers have seen `/readyz` fail.
 const GRACE: Duration = Duration::from_secs(1);
+/// The part of `http.drain` that is left to streams to say why they end.
+const FAREWELL: u32 = 5;
 /// Time for tasks to notice that they were cut off.
 const CUT: Duration = Duration::from_secs(1);
 /// Pause after the system refused a connection, as when descriptors run out.
@@ -50,10 +52,10 @@ pub struct Drained {
 }
 
 /// Serves until `stop`, then drains: `/readyz` fails at once, connections are accepted for another second, requests under way
-/// get `http.drain`, and what is left then is cut off. Returns within `http.drain` and 3 s of `stop`, whatever clients do.
+/// get `http.drain`, streams a little less, so that each can say why it ends, and what is left then is cut off. Returns within `http.drain` and 3 s of `stop`, whatever clients do.
 pub async fn serve(listener: TcpListener, state: HttpState, stop: CancellationToken) -> Drained {
-    let (config, draining) = (state.config.clone(), state.draining.clone());
-    let server = Server::new(super::router(state), &config.http, draining);
+    let (config, draining, ending) = (state.config.clone(), state.draining.clone(), state.ending.clone());
+    let server = Server { ending, ..Server::new(super::router(state), &config.http, draining) };
     server.run(listener, stop).await
 }
 
@@ -69,6 +71,8 @@ struct Server {
     tasks: TaskTracker,
     /// Cancelled when connections must end after their request.
     closing: CancellationToken,
+    /// Cancelled when streams must end.
+    ending: CancellationToken,
     /// Cancelled when connections must end now.
     cut: CancellationToken,
 }
@@ -85,6 +89,7 @@ impl Server {
             waiting: Waiting::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
+            ending: CancellationToken::new(),
             cut: CancellationToken::new(),
         }
     }
@@ -170,7 +175,12 @@ impl Server {
     async fn drain(self) -> Drained {
         self.tasks.close();
         self.closing.cancel();
-        if timeout(self.drain, self.tasks.wait()).await.is_ok() {
+        let farewell = self.drain / FAREWELL;
+        if timeout(self.drain - farewell, self.tasks.wait()).await.is_ok() {
+            return Drained { cut_off: 0 };
+        }
+        self.ending.cancel();
+        if timeout(farewell, self.tasks.wait()).await.is_ok() {
             return Drained { cut_off: 0 };
         }
         let cut_off = self.tasks.len();

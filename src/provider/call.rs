@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
+use reqwest::Response;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout_at;
 
 use super::breaker::Breaker;
+use super::pieces::Pieces;
 use super::retry::retry_after;
 use super::{CallError, Provider, Urgency};
 
 /// What went wrong with one attempt.
-struct Fault {
+pub(super) struct Fault {
     error: CallError,
     /// Whether another attempt may go better.
     again: bool,
@@ -25,6 +27,32 @@ struct Fault {
     retry_after: Option<Duration>,
 }
 
+/// When a call must have ended.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline {
+    at: Instant,
+    timeout: Duration,
+}
+
+impl Deadline {
+    fn after(timeout: Duration) -> Self {
+        Self { at: Instant::now() + timeout, timeout }
+    }
+
+    /// What `work` brings, or that it came too late.
+    pub(super) async fn limit<T>(self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        timeout_at(self.at.into(), work).await.unwrap_or_else(|_| Err(self.late()))
+    }
+
+    fn late(self) -> Fault {
+        let error = CallError::Unavailable(format!("no answer within {} s", self.timeout.as_secs_f32()));
+        Fault { error, again: false, counts: true, retry_after: None }
+    }
+}
+
+/// Permits of a call; they free it when they are dropped.
+pub(super) type Turn<'a> = (Option<SemaphorePermit<'a>>, Option<SemaphorePermit<'a>>);
+
 impl Provider {
     /// Posts `body` (JSON) to `path` (`/embeddings`) and reads the answer, at most `max_bytes` of it.
     ///
@@ -32,8 +60,9 @@ impl Provider {
     /// attempts, none past the deadline. Dropping the future ends the call.
     ///
     /// # Errors
-    /// [`CallError::Unavailable`] when it does not answer in time, refuses, or has failed so often that it is left alone
-    /// for a while; [`CallError::Invalid`] when the answer is larger than `max_bytes`.
+    /// [`CallError::Unavailable`] when it does not answer in time, or has failed so often that it is left alone for a
+    /// while; [`CallError::Refused`] when it takes no such request; [`CallError::Invalid`] when the answer is larger than
+    /// `max_bytes`.
     pub async fn post(
         &self,
         path: &str,
@@ -42,44 +71,66 @@ impl Provider {
         timeout: Duration,
         max_bytes: usize,
     ) -> Result<Bytes, CallError> {
-        let late = || CallError::Unavailable(format!("no answer within {} s", timeout.as_secs_f32()));
-        let (deadline, _turn) = match urgency {
-            Urgency::Now => {
-                let deadline = Instant::now() + timeout;
-                (deadline, timeout_at(deadline.into(), self.turn(urgency)).await.map_err(|_| late())?)
-            }
-            Urgency::Background => {
-                let turn = self.turn(urgency).await;
-                (Instant::now() + timeout, turn)
-            }
-        };
+        let (deadline, _turn) = self.admit(urgency, timeout).await?;
         let pass = Pass::admit(self, urgency)?;
-        let mut attempt = 1;
-        loop {
-            let outcome = timeout_at(deadline.into(), self.attempt(path, body.clone(), max_bytes)).await;
-            let fault = match outcome {
-                Ok(Ok(answer)) => {
-                    pass.succeeded();
-                    return Ok(answer);
-                }
-                Ok(Err(fault)) => fault,
-                Err(_) => Fault { error: late(), again: false, counts: true, retry_after: None },
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            let pause = if fault.again { self.policy.pause(attempt, fault.retry_after, left) } else { None };
-            let Some(pause) = pause else {
-                if fault.counts {
-                    pass.failed();
-                }
-                return Err(fault.error);
-            };
-            tokio::time::sleep(pause).await;
-            attempt += 1;
+        pass.settle(self.attempts(deadline, || self.attempt(path, body.clone(), max_bytes)).await)
+    }
+
+    /// As [`Provider::post`] for somebody who waits, but the answer is read in pieces as it comes: attempts are over once
+    /// its head is there, since pieces cannot be taken back. The deadline is that of the whole answer.
+    ///
+    /// # Errors
+    /// As [`Provider::post`], until the head is there.
+    pub async fn stream(
+        &self,
+        path: &str,
+        body: Bytes,
+        timeout: Duration,
+        max_bytes: usize,
+    ) -> Result<Pieces<'_>, CallError> {
+        let (deadline, turn) = self.admit(Urgency::Now, timeout).await?;
+        let pass = Pass::admit(self, Urgency::Now)?;
+        match self.attempts(deadline, || self.head(path, body.clone())).await {
+            Ok(response) => Ok(Pieces::new(response, deadline, max_bytes, pass, turn)),
+            Err(fault) => pass.settle(Err(fault)),
         }
     }
 
-    /// Waits for a free call; the permits free it when they are dropped.
-    async fn turn(&self, urgency: Urgency) -> (Option<SemaphorePermit<'_>>, Option<SemaphorePermit<'_>>) {
+    /// Waits for a free call, and begins the deadline.
+    async fn admit(&self, urgency: Urgency, timeout: Duration) -> Result<(Deadline, Turn<'_>), CallError> {
+        let deadline = Deadline::after(timeout);
+        match urgency {
+            Urgency::Now => {
+                let turn = deadline.limit(async { Ok(self.turn(urgency).await) }).await;
+                turn.map(|turn| (deadline, turn)).map_err(|fault| fault.error)
+            }
+            Urgency::Background => {
+                let turn = self.turn(urgency).await;
+                Ok((Deadline::after(timeout), turn))
+            }
+        }
+    }
+
+    /// Tries until it goes well, the attempts are used up, or the next could not begin in time.
+    async fn attempts<T, F>(&self, deadline: Deadline, attempt: impl Fn() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        let mut number = 1;
+        loop {
+            let fault = match deadline.limit(attempt()).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            let left = deadline.at.saturating_duration_since(Instant::now());
+            let pause = if fault.again { self.policy.pause(number, fault.retry_after, left) } else { None };
+            let Some(pause) = pause else { return Err(fault) };
+            tokio::time::sleep(pause).await;
+            number += 1;
+        }
+    }
+
+    async fn turn(&self, urgency: Urgency) -> Turn<'_> {
         // The semaphores are never closed, so both waits end with a permit.
         let share = match urgency {
             Urgency::Background => self.background.acquire().await.ok(),
@@ -88,14 +139,20 @@ impl Provider {
         (share, self.calls.acquire().await.ok())
     }
 
-    async fn attempt(&self, path: &str, body: Bytes, max_bytes: usize) -> Result<Bytes, Fault> {
+    /// Sends the request and waits for the head of a good answer.
+    async fn head(&self, path: &str, body: Bytes) -> Result<Response, Fault> {
         let request = self.http.post(self.url(path)).headers(self.headers.clone()).body(body);
-        let mut response = request.send().await.map_err(|error| Fault::of_transport(&error))?;
-        if !response.status().is_success() {
-            let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-            let asked = asked.and_then(|value| retry_after(value, jiff::Timestamp::now()));
-            return Err(Fault::of_status(response.status(), asked));
+        let response = request.send().await.map_err(|error| Fault::of_transport(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
         }
+        let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let asked = asked.and_then(|value| retry_after(value, jiff::Timestamp::now()));
+        Err(Fault::of_status(response.status(), asked))
+    }
+
+    async fn attempt(&self, path: &str, body: Bytes, max_bytes: usize) -> Result<Bytes, Fault> {
+        let mut response = self.head(path, body).await?;
         let expected = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
         if expected > max_bytes {
             return Err(Fault::too_large(max_bytes));
@@ -118,8 +175,12 @@ impl Provider {
 }
 
 impl Fault {
+    pub(super) fn into_error(self) -> CallError {
+        self.error
+    }
+
     /// Says what happened without the URL, which may hold a key.
-    fn of_transport(error: &reqwest::Error) -> Self {
+    pub(super) fn of_transport(error: &reqwest::Error) -> Self {
         let reason = if error.is_connect() {
             "cannot connect to it (is `base_url` right, and is it running?)"
         } else if error.is_timeout() {
@@ -148,18 +209,22 @@ impl Fault {
             StatusCode::PAYLOAD_TOO_LARGE => ": lower its `batch_size`",
             _ => "",
         };
-        let error = CallError::Unavailable(format!("it answered with status {}{advice}", status.as_u16()));
+        let reason = format!("it answered with status {}{advice}", status.as_u16());
+        let error = match status {
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => CallError::Refused(reason),
+            _ => CallError::Unavailable(reason),
+        };
         Self { error, again, counts: again || locked_out, retry_after }
     }
 
-    fn too_large(max_bytes: usize) -> Self {
+    pub(super) fn too_large(max_bytes: usize) -> Self {
         let error = CallError::Invalid(format!("its answer is larger than {} MiB", max_bytes >> 20));
         Self { error, again: false, counts: true, retry_after: None }
     }
 }
 
 /// Permission of the circuit breaker; given back without a verdict when the caller leaves.
-struct Pass<'a> {
+pub(super) struct Pass<'a> {
     provider: &'a Provider,
     urgency: Urgency,
     /// Whether this call decides if an open circuit closes.
@@ -176,14 +241,16 @@ impl<'a> Pass<'a> {
         Ok(Self { provider, urgency, probe, settled: false })
     }
 
-    fn succeeded(mut self) {
+    /// Gives the verdict that the call's outcome is.
+    pub(super) fn settle<T>(mut self, outcome: Result<T, Fault>) -> Result<T, CallError> {
+        match &outcome {
+            Ok(_) => self.provider.breaker(self.urgency).succeeded(),
+            Err(fault) if fault.counts => self.provider.breaker(self.urgency).failed(Instant::now(), self.probe),
+            // As if the caller had left.
+            Err(_) => self.provider.breaker(self.urgency).abandoned(self.probe),
+        }
         self.settled = true;
-        self.provider.breaker(self.urgency).succeeded();
-    }
-
-    fn failed(mut self) {
-        self.settled = true;
-        self.provider.breaker(self.urgency).failed(Instant::now(), self.probe);
+        outcome.map_err(|fault| fault.error)
     }
 }
 

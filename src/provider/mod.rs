@@ -9,6 +9,7 @@
 
 mod breaker;
 mod call;
+mod pieces;
 mod retry;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
 use self::breaker::Breaker;
+pub use self::pieces::Pieces;
 pub use self::retry::RetryPolicy;
 use crate::config::{Config, ProviderConfig};
 
@@ -59,9 +61,12 @@ pub enum ProviderError {
 /// Why a call to a provider brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// It did not answer in time or refused; worth another try later. The words never hold the provider's own.
+    /// It did not answer in time or failed; worth another try later. The words never hold the provider's own.
     #[error("{0}")]
     Unavailable(String),
+    /// It takes no such request, and would not later; another one may be taken.
+    #[error("{0}")]
+    Refused(String),
     /// It answered something that cannot be taken.
     #[error("{0}")]
     Invalid(String),

@@ -87,7 +87,8 @@ async fn faults_that_may_pass_are_tried_three_times_and_others_once() {
     {
         let server = server_that(ResponseTemplate::new(status).set_body_string("secret of the provider")).await;
         let error = post(&provider(&server.uri()), LONG).await.unwrap_err();
-        assert!(matches!(&error, CallError::Unavailable(reason) if reason.contains(&status.to_string())), "{error}");
+        assert!(error.to_string().contains(&status.to_string()), "{error}");
+        assert_eq!(matches!(error, CallError::Refused(_)), status == 400, "{error}");
         assert!(!error.to_string().contains("secret"));
         assert_eq!(calls(&server).await, attempts, "status {status}");
     }
@@ -199,6 +200,63 @@ async fn builds_leave_a_call_free_for_questions() {
         tokio::task::yield_now().await;
     }
     assert_eq!(provider.background.available_permits(), 3, "an abandoned call kept its permit");
+}
+
+/// Reads a stream to its end or its failure.
+async fn read_all(provider: &Provider, timeout: Duration, max_bytes: usize) -> (Vec<u8>, Result<(), CallError>) {
+    let mut read = Vec::new();
+    let mut pieces = match provider.stream("/chat/completions", Bytes::new(), timeout, max_bytes).await {
+        Ok(pieces) => pieces,
+        Err(error) => return (read, Err(error)),
+    };
+    loop {
+        match pieces.next().await {
+            Ok(Some(piece)) => read.extend_from_slice(&piece),
+            Ok(None) => {
+                pieces.close();
+                return (read, Ok(()));
+            }
+            Err(error) => return (read, Err(error)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_read_in_pieces_up_to_the_limit() {
+    let server = server_that(ResponseTemplate::new(200).set_body_string("words")).await;
+    let provider = provider(&server.uri());
+    assert_eq!(read_all(&provider, LONG, 5).await, (b"words".to_vec(), Ok(())));
+    assert!(matches!(read_all(&provider, LONG, 4).await.1, Err(CallError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn a_stream_is_tried_again_until_its_head_is_there_and_never_after() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(503)).up_to_n_times(2).mount(&server).await;
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(200).set_body_string("x")).mount(&server).await;
+    assert_eq!(read_all(&provider(&server.uri()), LONG, 9).await.1, Ok(()));
+    assert_eq!(calls(&server).await, 3);
+
+    let cut = stalling_server("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nwords\r\n");
+    let provider = provider(&format!("http://{cut}"));
+    let (read, outcome) = read_all(&provider, SHORT, 1024).await;
+    assert_eq!(read, b"words", "what came before the silence is kept");
+    assert!(matches!(outcome, Err(CallError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_frees_its_call_and_one_that_breaks_counts_as_a_failure() {
+    let stall = stalling_server("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n");
+    let provider = provider(&format!("http://{stall}"));
+    let pieces = provider.stream("/", Bytes::new(), LONG, 9).await.unwrap();
+    assert_eq!(provider.calls.available_permits(), 3);
+    drop(pieces);
+    assert_eq!(provider.calls.available_permits(), 4);
+    for _ in 0..5 {
+        assert!(read_all(&provider, SHORT, 9).await.1.is_err());
+    }
+    let error = read_all(&provider, LONG, 9).await.1.unwrap_err();
+    assert!(error.to_string().contains("next try"), "{error}");
 }
 
 #[test]

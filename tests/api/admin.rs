@@ -11,17 +11,17 @@ use crate::harness::{Root, TestApp, eventually};
 const PASSWORD: &str = "a few words do well";
 
 /// A browser: keeps cookies, follows redirects only when told, and says where a form was sent from.
-struct Browser<'a> {
+pub struct Browser<'a> {
     app: &'a TestApp,
     http: Client,
     cookies: BTreeMap<String, String>,
     site: &'static str,
 }
 
-struct Page {
-    status: StatusCode,
+pub struct Page {
+    pub status: StatusCode,
     headers: HeaderMap,
-    text: String,
+    pub text: String,
 }
 
 impl Page {
@@ -42,7 +42,7 @@ impl<'a> Browser<'a> {
     }
 
     /// A browser of somebody who came in by a one-time link.
-    async fn signed_in(app: &'a TestApp) -> Self {
+    pub async fn signed_in(app: &'a TestApp) -> Self {
         let mut browser = Self::new(app);
         let link = app.state.sessions.make_link().await.unwrap();
         let inside = browser.post(&format!("/admin/link/{link}"), "").await;
@@ -72,7 +72,7 @@ impl<'a> Browser<'a> {
         self.send(request).await
     }
 
-    async fn post(&mut self, path: &str, form: &str) -> Page {
+    pub async fn post(&mut self, path: &str, form: &str) -> Page {
         let request = self.request(Method::POST, path);
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(form.to_owned());
         self.send(request).await

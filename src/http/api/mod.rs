@@ -6,6 +6,7 @@ pub mod generations;
 pub mod index;
 pub mod operator;
 pub mod query;
+pub mod stream;
 pub mod tokens;
 mod upload;
 pub mod wire;

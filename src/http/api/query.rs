@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::Json;
+use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
 
-use super::super::codes::Code;
+use super::super::HttpState;
 use super::super::context::RequestId;
 use super::super::extract::Body;
 use super::super::problem::ApiError;
+use super::stream;
 use super::wire::{CitationView, HitView, IndexView, Reason, UsageView, word};
 use crate::actors::{Ask, Desk};
-use crate::domain::{Filter, Mode, Outcome, Timings};
+use crate::domain::{Answer, Filter, Mode, Outcome, Role, Timings, Turn};
 
 /// Characters of a source in the seed pattern's reply.
 const SEED_SOURCE: usize = 100;
@@ -28,8 +30,12 @@ const SEARCH_TOP_K: u64 = 10;
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"query": "How do I add a tenant?", "top_k": 3}))]
 pub struct QueryBody {
-    /// The question, 1 to 4,096 characters unless the operator set otherwise.
+    /// The question, 1 to 4,096 characters unless the operator set otherwise. Not beside `messages`.
+    #[serde(default)]
     query: String,
+    /// A conversation instead: its last message is the question, and a tenant's language model puts in what that takes
+    /// from the messages before it.
+    messages: Option<Vec<MessageBody>>,
     /// Hits to answer from, 1 to 50; the tenant's own number when unset.
     #[schema(minimum = 1, maximum = 50)]
     top_k: Option<u64>,
@@ -42,9 +48,32 @@ pub struct QueryBody {
     /// What the reply holds beside the answer.
     #[serde(default)]
     include: Vec<Include>,
-    /// Must be false: streams are not offered yet.
+    /// Whether to send the answer as it is written, as server-sent events.
     #[serde(default)]
     stream: bool,
+}
+
+/// A message of a conversation.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MessageBody {
+    /// Who said it.
+    #[schema(schema_with = role)]
+    role: Role,
+    /// What was said.
+    content: String,
+}
+
+fn role() -> Object {
+    word(&["user", "assistant"])
+}
+
+impl QueryBody {
+    fn into_ask(self) -> Ask {
+        let turn = |message: MessageBody| Turn { role: message.role, content: message.content };
+        let messages = self.messages.map(|messages| messages.into_iter().map(turn).collect());
+        Ask { query: self.query, messages, top_k: self.top_k, mode: self.mode, filter: self.filter }
+    }
 }
 
 /// Something a reply may hold.
@@ -73,6 +102,9 @@ pub struct QueryReply {
     /// How it ended.
     #[schema(schema_with = outcome)]
     outcome: Outcome,
+    /// What was searched for, where a conversation was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search_query: Option<String>,
     /// The answer with `[n]` markers; empty without evidence.
     answer: String,
     /// `extractive`, or the model that wrote it.
@@ -94,32 +126,47 @@ pub struct QueryReply {
     degraded: Vec<Reason>,
 }
 
-/// Answers a question from the caller's own documents.
-#[utoipa::path(post, path = "/api/v1/query", tag = "questions", request_body = QueryBody,
-    responses((status = 200, body = QueryReply)))]
-pub async fn query(desk: Desk, id: RequestId, Body(body): Body<QueryBody>) -> Result<Response, ApiError> {
-    if body.stream {
-        let detail = "streams are not offered yet: leave `stream` out or set it to false";
-        return Err(ApiError::new(Code::StreamingNotAvailable, detail).at("#/stream"));
+impl QueryReply {
+    /// The reply to the request of this id, with the chunks or without.
+    pub(super) fn new(id: &RequestId, answer: Answer, with_chunks: bool) -> Self {
+        Self {
+            id: id.as_str().to_owned(),
+            outcome: answer.outcome,
+            search_query: answer.search_query,
+            answer: answer.answer,
+            answered_by: answer.answered_by,
+            citations: answer.citations.into_iter().map(Into::into).collect(),
+            chunks: with_chunks.then(|| answer.hits.into_iter().map(Into::into).collect()),
+            unsupported: answer.unsupported,
+            usage: answer.usage.into(),
+            timings_ms: answer.timings_ms,
+            index: answer.index.into(),
+            degraded: answer.degraded.into_iter().map(Into::into).collect(),
+        }
     }
-    let ask = Ask { query: body.query, top_k: body.top_k, mode: body.mode, filter: body.filter };
-    let answer = desk.ask(ask).await?;
+}
+
+/// Answers a question from the caller's own documents.
+///
+/// With `stream` the reply is a stream of server-sent events, each with JSON as its data: one `retrieval`
+/// (`RetrievalEvent`), `token`s (`TokenEvent`) whose texts joined are the answer, `citation`s (`CitationView`), one `usage`
+/// (`UsageView`), and at the end `done` (`QueryReply`) or `error` (`ErrorEvent`). A stream without such an end was cut off.
+#[utoipa::path(post, path = "/api/v1/query", tag = "questions", request_body = QueryBody,
+    responses((status = 200, content((QueryReply = "application/json"), (String = "text/event-stream")))))]
+pub async fn query(
+    State(state): State<HttpState>,
+    desk: Desk,
+    id: RequestId,
+    Body(body): Body<QueryBody>,
+) -> Result<Response, ApiError> {
+    let with_chunks = body.include.contains(&Include::Chunks);
+    if body.stream {
+        let asked = desk.begin_answer(body.into_ask()).await?;
+        return Ok(stream::reply(asked, id, with_chunks, state.ending.clone()));
+    }
+    let answer = desk.ask(body.into_ask()).await?;
     let timing = server_timing(&answer.timings_ms);
-    let chunks = body.include.contains(&Include::Chunks).then(|| answer.hits.into_iter().map(Into::into).collect());
-    let reply = QueryReply {
-        id: id.as_str().to_owned(),
-        outcome: answer.outcome,
-        answer: answer.answer,
-        answered_by: answer.answered_by,
-        citations: answer.citations.into_iter().map(Into::into).collect(),
-        chunks,
-        unsupported: answer.unsupported,
-        usage: answer.usage.into(),
-        timings_ms: answer.timings_ms,
-        index: answer.index.into(),
-        degraded: answer.degraded.into_iter().map(Into::into).collect(),
-    };
-    Ok((timing, Json(reply)).into_response())
+    Ok((timing, Json(QueryReply::new(&id, answer, with_chunks))).into_response())
 }
 
 /// A search.
@@ -157,7 +204,8 @@ pub struct SearchResult {
     responses((status = 200, body = SearchResult)))]
 pub async fn search(desk: Desk, Body(body): Body<SearchBody>) -> Result<Response, ApiError> {
     let top_k = body.top_k.or(Some(SEARCH_TOP_K));
-    let found = desk.search(Ask { query: body.query, top_k, mode: body.mode, filter: body.filter }).await?;
+    let ask = Ask { query: body.query, messages: None, top_k, mode: body.mode, filter: body.filter };
+    let found = desk.search(ask).await?;
     let timing = server_timing(&found.timings_ms);
     let reply = SearchResult {
         hits: found.hits.into_iter().map(Into::into).collect(),
@@ -209,6 +257,7 @@ fn server_timing(timings: &Timings) -> [(HeaderName, HeaderValue); 1] {
 mod tests {
     use serde_json::json;
 
+    use super::super::super::codes::Code;
     use super::super::super::extract::parse;
     use super::*;
 
@@ -229,6 +278,8 @@ mod tests {
             (json!({"query": "why?", "mode": "magic"}), "#/mode"),
             (json!({"query": "why?", "include": ["vectors"]}), "#/include/0"),
             (json!({"query": 7}), "#/query"),
+            (json!({"messages": [{"role": "system", "content": "Obey."}]}), "#/messages/0/role"),
+            (json!({"messages": "why?"}), "#/messages"),
         ] {
             let error = question(&wrong).unwrap_err();
             assert_eq!((error.code(), error.pointers()), (Code::InvalidBody, vec![pointer]), "{wrong}");

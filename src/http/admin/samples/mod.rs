@@ -225,6 +225,7 @@ fn answer(words: Words) -> Answer {
     Answer {
         id: "0198a1b2".into(),
         outcome: Outcome::Answered,
+        search_query: None,
         answer: words.say("The notice period is three months for staff after probation, to the end of a quarter [1]. During probation it is two weeks [2]."),
         answered_by: words.say("extractive"),
         citations: vec![citation(1), other],

@@ -1,0 +1,233 @@
+//! One chat model of one OpenAI-compatible provider: messages in, words out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use async_openai::types::chat::{
+    ChatCompletionRequestMessage, ChatCompletionRequestSystemMessage, ChatCompletionRequestUserMessage,
+    ChatCompletionStreamOptions, CreateChatCompletionRequest, ResponseFormat,
+};
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::AnswerError;
+use super::chunks::Chunks;
+use super::thoughts::Thoughts;
+use crate::config::ModelRef;
+use crate::domain::Usage;
+use crate::provider::{CallError, Provider, Urgency};
+
+/// Largest reply that is read; the longest answers in use are a tenth of it.
+const MAX_BYTES: usize = 1 << 20;
+/// Largest stream that is read: every few characters come in some hundred bytes of JSON.
+const MAX_STREAM_BYTES: usize = 16 << 20;
+/// Longest text that is taken of a reply, characters: some ten pages.
+pub(super) const MAX_CHARS: usize = 32_768;
+
+/// One chat model.
+pub(super) struct Chat {
+    name: String,
+    model: String,
+    /// None when `carrel.toml` has no provider of that name.
+    provider: Option<Arc<Provider>>,
+    /// Whether the provider refused a JSON schema and took the same request without.
+    no_schema: AtomicBool,
+    /// Whether it refused to count the tokens of a stream and took the same request without.
+    no_usage: AtomicBool,
+}
+
+/// What a model is asked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Prompt {
+    /// The rules.
+    pub system: String,
+    /// The matter.
+    pub user: String,
+    /// Longest reply, model tokens.
+    pub max_tokens: u32,
+    /// The shape that the reply must have, where the provider can be held to one.
+    pub format: Option<ResponseFormat>,
+}
+
+/// What a model replied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Completion {
+    /// Its words, as they came; not blank.
+    pub text: String,
+    /// Whether the limit of model tokens cut them off.
+    pub cut: bool,
+    /// What they took.
+    pub usage: Usage,
+}
+
+/// What is read of a reply. Servers differ in the rest, and async-openai's own type insists on it.
+#[derive(Deserialize)]
+struct Reply {
+    choices: Vec<Choice>,
+    #[serde(default)]
+    usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    message: Message,
+    #[serde(default)]
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    content: Option<String>,
+}
+
+impl Chat {
+    /// Asks `provider` for `model.model`; touches no network.
+    pub(super) fn new(provider: Option<Arc<Provider>>, model: &ModelRef) -> Self {
+        let (no_schema, no_usage) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { name: model.to_string(), model: model.model.clone(), provider, no_schema, no_usage }
+    }
+
+    /// `<provider>/<model>`.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the provider holds replies to a JSON schema, as far as is known.
+    pub(super) fn knows_schemas(&self) -> bool {
+        let set = self.provider.as_ref().is_some_and(|provider| provider.settings().json_schema);
+        set && !self.no_schema.load(Ordering::Relaxed)
+    }
+
+    /// Asks, and waits for the whole reply at most `timeout`.
+    pub(super) async fn complete(&self, prompt: Prompt, timeout: Duration) -> Result<Completion, AnswerError> {
+        let provider = self.provider()?;
+        let mut request = self.request(prompt, provider);
+        let with_schema = request.response_format.is_some();
+        let begun = Instant::now();
+        let answer = loop {
+            let left = timeout.saturating_sub(begun.elapsed());
+            match provider.post("/chat/completions", self.body(&request)?, Urgency::Now, left, MAX_BYTES).await {
+                Err(CallError::Refused(_)) if request.response_format.take().is_some() => {}
+                answer => break answer.map_err(|error| self.error(error))?,
+            }
+        };
+        if with_schema && request.response_format.is_none() {
+            self.no_schema.store(true, Ordering::Relaxed);
+        }
+        let reply = serde_json::from_slice(&answer)
+            .map_err(|_| self.invalid("it is no JSON of the shape of OpenAI's chat completions"))?;
+        self.read(reply)
+    }
+
+    /// Asks, and takes the reply as it comes, whole within `timeout`.
+    pub(super) async fn stream(&self, prompt: Prompt, timeout: Duration) -> Result<Chunks<'_>, AnswerError> {
+        let provider = self.provider()?;
+        let mut request = self.request(prompt, provider);
+        request.stream = Some(true);
+        let with_usage = !self.no_usage.load(Ordering::Relaxed);
+        let options = ChatCompletionStreamOptions { include_usage: Some(true), include_obfuscation: None };
+        request.stream_options = with_usage.then_some(options);
+        let begun = Instant::now();
+        let pieces = loop {
+            let left = timeout.saturating_sub(begun.elapsed());
+            match provider.stream("/chat/completions", self.body(&request)?, left, MAX_STREAM_BYTES).await {
+                Err(CallError::Refused(_)) if request.stream_options.take().is_some() => {}
+                pieces => break pieces.map_err(|error| self.error(error))?,
+            }
+        };
+        if with_usage && request.stream_options.is_none() {
+            self.no_usage.store(true, Ordering::Relaxed);
+        }
+        Ok(Chunks::new(self, pieces))
+    }
+
+    fn provider(&self) -> Result<&Provider, AnswerError> {
+        let unknown = || self.unavailable("`carrel.toml` has no provider of that name");
+        self.provider.as_deref().ok_or_else(unknown)
+    }
+
+    fn body(&self, request: &CreateChatCompletionRequest) -> Result<Bytes, AnswerError> {
+        serde_json::to_vec(request).map(Bytes::from).map_err(|_| self.invalid("the prompt is no JSON"))
+    }
+
+    fn request(&self, prompt: Prompt, provider: &Provider) -> CreateChatCompletionRequest {
+        let newest = is_openai(&provider.settings().base_url);
+        let limit = Some(prompt.max_tokens);
+        #[expect(
+            deprecated,
+            reason = "OpenAI's newest models refuse `max_tokens`, most other servers know nothing else"
+        )]
+        CreateChatCompletionRequest {
+            model: self.model.clone(),
+            messages: vec![
+                ChatCompletionRequestMessage::System(ChatCompletionRequestSystemMessage::from(prompt.system)),
+                ChatCompletionRequestMessage::User(ChatCompletionRequestUserMessage::from(prompt.user)),
+            ],
+            max_completion_tokens: limit.filter(|_| newest),
+            max_tokens: limit.filter(|_| !newest),
+            // OpenAI's reasoning models refuse any.
+            temperature: (!newest).then_some(0.0),
+            response_format: prompt.format,
+            ..CreateChatCompletionRequest::default()
+        }
+    }
+
+    fn read(&self, reply: Reply) -> Result<Completion, AnswerError> {
+        let choice = reply.choices.into_iter().next().ok_or_else(|| self.invalid("it holds no choice"))?;
+        let text = Thoughts::default().leave_out(&choice.message.content.unwrap_or_default());
+        let cut = self.ended_cut(choice.finish_reason.as_deref())?;
+        match &text {
+            _ if text.trim().is_empty() => Err(self.invalid("the answer is empty")),
+            _ if text.chars().nth(MAX_CHARS).is_some() => Err(self.invalid("the answer is too long")),
+            _ => Ok(Completion { text, cut, usage: reply.usage.unwrap_or_default() }),
+        }
+    }
+
+    /// Whether a reply that ended for this reason was cut by the limit of model tokens.
+    pub(super) fn ended_cut(&self, reason: Option<&str>) -> Result<bool, AnswerError> {
+        match reason {
+            Some("content_filter") => Err(self.unavailable("its content filter stopped the answer")),
+            reason => Ok(reason == Some("length")),
+        }
+    }
+
+    pub(super) fn error(&self, error: CallError) -> AnswerError {
+        match error {
+            CallError::Unavailable(reason) | CallError::Refused(reason) => self.unavailable(&reason),
+            CallError::Invalid(reason) => self.invalid(&reason),
+        }
+    }
+
+    pub(super) fn unavailable(&self, reason: &str) -> AnswerError {
+        AnswerError::Unavailable { model: self.name.clone(), reason: reason.to_owned() }
+    }
+
+    pub(super) fn invalid(&self, reason: &str) -> AnswerError {
+        AnswerError::Invalid { model: self.name.clone(), reason: reason.to_owned() }
+    }
+}
+
+/// Whether a base URL is OpenAI's own or Azure's, by its host.
+fn is_openai(base_url: &str) -> bool {
+    let host = base_url.split('/').nth(2).unwrap_or_default();
+    let host = host.split(':').next().unwrap_or_default();
+    ["openai.com", "openai.azure.com"].iter().any(|known| host == *known || host.ends_with(&format!(".{known}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openais_own_host_is_known_and_no_other() {
+        for base_url in ["https://api.openai.com/v1", "https://me.openai.azure.com:443/openai/v1"] {
+            assert!(is_openai(base_url), "{base_url}");
+        }
+        for base_url in ["http://localhost:11434/v1", "https://notopenai.com/v1", "https://evil.example/openai.com", ""]
+        {
+            assert!(!is_openai(base_url), "{base_url}");
+        }
+    }
+}
