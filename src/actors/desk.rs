@@ -38,6 +38,12 @@ pub struct Ask {
     pub mode: Option<Mode>,
     /// Which documents may answer.
     pub filter: Option<Filter>,
+    /// Hits of one document at most; the tenant's default when unset.
+    pub max_chunks_per_document: Option<u64>,
+    /// Whether the tenant's reranker orders the hits; it does when unset.
+    pub rerank: Option<bool>,
+    /// Whether hits bring the text of the passages around them.
+    pub passages: bool,
 }
 
 /// An upload that has been accepted.
@@ -207,7 +213,12 @@ impl Desk {
     fn question(&self, ask: Ask, settings: &TenantSettings) -> Result<Question, DeskError> {
         let top_k = ask.top_k.unwrap_or(settings.retrieval.top_k as u64);
         let mode = ask.mode.unwrap_or(settings.retrieval.mode);
-        Ok(Question::parse(&ask.query, top_k, mode, ask.filter, self.shared.config.http.max_query_chars)?)
+        let max_chars = self.shared.config.http.max_query_chars;
+        let mut question = Question::parse(&ask.query, top_k, mode, ask.filter, max_chars)?;
+        if let Some(most) = ask.max_chunks_per_document {
+            question = question.with_per_document(most)?;
+        }
+        Ok(Question { rerank: ask.rerank, passages: ask.passages, ..question })
     }
 
     fn enter(&self, policy: &'static str) -> Result<OwnedSemaphorePermit, DeskError> {

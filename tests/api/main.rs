@@ -8,5 +8,6 @@ mod documents;
 mod harness;
 mod lifecycle;
 mod process;
+mod retrieval;
 mod supervision;
 mod tenancy;

@@ -346,8 +346,8 @@ pub async fn ask(
     Form(form): Form<AskForm>,
 ) -> Result<Response, AdminError> {
     let view = ask_page(&state, &at, &headers, form)?;
-    let asked =
-        Ask { query: view.form.query.clone(), top_k: Some(view.form.top_k), mode: Some(view.form.mode), filter: None };
+    let (query, top_k, mode) = (view.form.query.clone(), Some(view.form.top_k), Some(view.form.mode));
+    let asked = Ask { query, top_k, mode, ..Ask::default() };
     match at.desk.ask(asked).await {
         Ok(answer) => {
             let shown = page(&view.answered(&at.id, &answer))?;

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
 
@@ -33,12 +34,18 @@ pub struct QueryBody {
     /// Hits to answer from, 1 to 50; the tenant's own number when unset.
     #[schema(minimum = 1, maximum = 50)]
     top_k: Option<u64>,
-    /// Which documents may answer: `{type: eq|ne|gt|gte|lt|lte|in|nin, key, value}` or `{type: and|or, filters: […]}`.
+    /// Which documents may answer: `{type: eq|ne|gt|gte|lt|lte|in|nin|contains|prefix|exists, key, value}`,
+    /// `{type: and|or, filters: […]}` or `{type: not, filter: {…}}`.
     #[schema(value_type = Option<Object>)]
-    filter: Option<Filter>,
+    filter: Option<Value>,
     /// How to search; the tenant's own way when unset.
     #[schema(schema_with = mode, required = false)]
     mode: Option<Mode>,
+    /// Hits of one document at most, 1 to 50; the tenant's own number when unset.
+    #[schema(minimum = 1, maximum = 50)]
+    max_chunks_per_document: Option<u64>,
+    /// Whether the tenant's reranker orders the hits; it does when unset and there is one.
+    rerank: Option<bool>,
     /// What the reply holds beside the answer.
     #[serde(default)]
     include: Vec<Include>,
@@ -51,8 +58,10 @@ pub struct QueryBody {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Include {
-    /// The chunks that the answer was made from.
+    /// The chunks that the answer was made from; the hits of a search are always there.
     Chunks,
+    /// In each chunk, the text of the passage around it.
+    Passages,
     /// Where the time went; always there.
     Timings,
 }
@@ -102,7 +111,15 @@ pub async fn query(desk: Desk, id: RequestId, Body(body): Body<QueryBody>) -> Re
         let detail = "streams are not offered yet: leave `stream` out or set it to false";
         return Err(ApiError::new(Code::StreamingNotAvailable, detail).at("#/stream"));
     }
-    let ask = Ask { query: body.query, top_k: body.top_k, mode: body.mode, filter: body.filter };
+    let ask = Ask {
+        query: body.query,
+        top_k: body.top_k,
+        mode: body.mode,
+        filter: body.filter.map(Filter::try_from).transpose()?,
+        max_chunks_per_document: body.max_chunks_per_document,
+        rerank: body.rerank,
+        passages: body.include.contains(&Include::Passages),
+    };
     let answer = desk.ask(ask).await?;
     let timing = server_timing(&answer.timings_ms);
     let chunks = body.include.contains(&Include::Chunks).then(|| answer.hits.into_iter().map(Into::into).collect());
@@ -133,10 +150,18 @@ pub struct SearchBody {
     top_k: Option<u64>,
     /// As for questions.
     #[schema(value_type = Option<Object>)]
-    filter: Option<Filter>,
+    filter: Option<Value>,
     /// How to search; the tenant's own way when unset.
     #[schema(schema_with = mode, required = false)]
     mode: Option<Mode>,
+    /// As for questions.
+    #[schema(minimum = 1, maximum = 50)]
+    max_chunks_per_document: Option<u64>,
+    /// As for questions.
+    rerank: Option<bool>,
+    /// What the hits hold beside themselves.
+    #[serde(default)]
+    include: Vec<Include>,
 }
 
 /// The hits of a search.
@@ -156,8 +181,16 @@ pub struct SearchResult {
 #[utoipa::path(post, path = "/api/v1/search", tag = "questions", request_body = SearchBody,
     responses((status = 200, body = SearchResult)))]
 pub async fn search(desk: Desk, Body(body): Body<SearchBody>) -> Result<Response, ApiError> {
-    let top_k = body.top_k.or(Some(SEARCH_TOP_K));
-    let found = desk.search(Ask { query: body.query, top_k, mode: body.mode, filter: body.filter }).await?;
+    let ask = Ask {
+        query: body.query,
+        top_k: body.top_k.or(Some(SEARCH_TOP_K)),
+        mode: body.mode,
+        filter: body.filter.map(Filter::try_from).transpose()?,
+        max_chunks_per_document: body.max_chunks_per_document,
+        rerank: body.rerank,
+        passages: body.include.contains(&Include::Passages),
+    };
+    let found = desk.search(ask).await?;
     let timing = server_timing(&found.timings_ms);
     let reply = SearchResult {
         hits: found.hits.into_iter().map(Into::into).collect(),
