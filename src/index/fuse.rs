@@ -69,9 +69,9 @@ mod tests {
 
     #[test]
     fn scores_are_shares_of_the_best_weighed_by_meaning_and_words() {
-        let (dense, words) = (list(&[(1, 0.6), (2, 0.2)]), list(&[(2, 10.0), (3, 5.0)]));
+        let (dense, words) = (list(&[(1, 0.6), (2, 0.3)]), list(&[(2, 10.0), (3, 5.0)]));
         let fused = fuse(&dense, &words, false, |key| (key == 3).then_some(0.0));
-        let expected = [(2, 0.8 * 1.2 / 1.6 + 0.2), (1, 0.8), (3, 0.8 / 1.6 + 0.1)];
+        let expected = [(2, 0.8 * 1.3 / 1.6 + 0.2), (1, 0.8), (3, 0.8 / 1.6 + 0.1)];
         for (hit, (key, score)) in fused.iter().zip(expected) {
             assert_eq!(hit.key, key);
             assert!((hit.score - score).abs() < 1e-6, "{} is not {score}", hit.score);

@@ -222,7 +222,7 @@ fn a_chunk_names_the_page_it_starts_on_and_its_part() {
 #[test]
 fn a_chunk_knows_the_section_it_is_part_of_and_of_a_long_one_what_lies_around() {
     let sentences = |count: usize| "A sentence of seven tokens is here. ".repeat(count);
-    let text = format!("# A\n\n{}\n\n# B\n\n{}", sentences(12), sentences(60));
+    let text = format!("# A\n\n{}\n\n# B\n\n{}", sentences(9), sentences(60));
     let chunks = split(&markdown(&text), &settings(40, 0), &count);
     for chunk in &chunks {
         let passage = &text[chunk.passage_start..chunk.passage_end];
