@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::http::{self, HttpState};
 use crate::ingest::Extractor;
 use crate::ledger::Ledger;
+use crate::rerank::Rerankers;
 use crate::store::DocumentStore;
 use crate::telemetry;
 
@@ -81,9 +82,9 @@ impl App {
             None => std::env::current_exe().context("cannot find this program's own path")?,
         };
         let extractor = Extractor::new(&config.ingest, worker);
-        let answerers = Answerers::open(&config)?;
+        let (answerers, rerankers) = (Answerers::open(&config)?, Rerankers::open(&config)?);
         let config = Arc::new(config);
-        let engine = Engine::new(embedders, answerers, extractor);
+        let engine = Engine::new(embedders, rerankers, answerers, extractor);
         let store = DocumentStore::new(&config.documents_dir());
         let parts = Parts {
             config: Arc::clone(&config),

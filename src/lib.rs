@@ -6,7 +6,7 @@
 //! actors/            who lives: supervisor, index actors, the directory of tenants, a desk for each caller
 //! engine/            build: documents → generation; ask: question → answer. Where those below meet.
 //! access/            tokens, sessions, callers
-//! ingest/ embed/ index/ answer/ store/ ledger/         siblings that do not know each other
+//! ingest/ embed/ index/ rerank/ answer/ store/ ledger/ siblings that do not know each other
 //! config/ telemetry.rs provider/ domain/        ── bottom ──
 //! ```
 //! Calls go down, never up or sideways.
@@ -25,5 +25,6 @@ pub mod index;
 pub mod ingest;
 pub mod ledger;
 pub mod provider;
+pub mod rerank;
 pub mod store;
 pub mod telemetry;

@@ -41,6 +41,12 @@ pub struct Ask {
     pub mode: Option<Mode>,
     /// Which documents may answer.
     pub filter: Option<Filter>,
+    /// Hits of one document at most; the tenant's default when unset.
+    pub max_chunks_per_document: Option<u64>,
+    /// Whether the tenant's reranker orders the hits; it does when unset.
+    pub rerank: Option<bool>,
+    /// Whether hits bring the text of the passages around them.
+    pub passages: bool,
 }
 
 /// An upload that has been accepted.
@@ -237,7 +243,12 @@ impl Desk {
         }
         let conversation = ask.messages.map(Conversation::parse).transpose()?;
         let text = conversation.as_ref().map_or(ask.query.as_str(), Conversation::question);
-        let question = Question::parse(text, top_k, mode, ask.filter, self.shared.config.http.max_query_chars)?;
+        let max_chars = self.shared.config.http.max_query_chars;
+        let mut question = Question::parse(text, top_k, mode, ask.filter, max_chars)?;
+        if let Some(most) = ask.max_chunks_per_document {
+            question = question.with_per_document(most)?;
+        }
+        let question = Question { rerank: ask.rerank, passages: ask.passages, ..question };
         Ok((question, conversation))
     }
 

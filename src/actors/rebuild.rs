@@ -77,7 +77,7 @@ async fn run(cell: &Arc<Cell>, shared: &Shared, job: &mut Job) -> Result<Vec<Doc
     let mut writer = blocking(move || Ok(generations.begin(&wanted, &reason)?)).await?;
     let build = Build { documents: cell.documents.clone(), spec, settings: settings.as_ref().clone(), donor };
     let ids = stored.into_iter().map(|document| document.id).collect();
-    let mut pipeline = shared.engine.prepare(build, ids, |_, _| {})?;
+    let mut pipeline = shared.engine.prepare(build, ids)?;
     let mut written = BTreeMap::new();
     let mut noted = Instant::now();
     job.stage = Some(StageName::Embed);
@@ -95,6 +95,7 @@ async fn run(cell: &Arc<Cell>, shared: &Shared, job: &mut Job) -> Result<Vec<Doc
                 Err(error) => give_up_or_note(cell, shared, job, &id, error).await?,
             }
         }
+        job.counts.documents_read = pipeline.read();
         for prepared in &ready {
             count(job, prepared);
         }

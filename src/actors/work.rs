@@ -83,7 +83,7 @@ pub(super) async fn apply(
         donor: Some(snapshot.as_ref().clone()),
     };
     start_jobs(&cell, &shared, &round).await?;
-    let mut pipeline = shared.engine.prepare(build, round.keys().cloned().collect(), |_, _| {})?;
+    let mut pipeline = shared.engine.prepare(build, round.keys().cloned().collect())?;
     let mut again = Vec::new();
     loop {
         let steps = pipeline.next(COMMIT).await;
@@ -191,35 +191,33 @@ async fn settle(
     outcome: Outcome,
     jobs: Vec<JobId>,
 ) -> Result<Option<DocumentId>, BuildError> {
-    let (state, problem, embedded) = match outcome {
+    let mut counts = JobCounts { documents_total: 1, ..JobCounts::default() };
+    let (state, problem) = match outcome {
         Outcome::Again(id) => return Ok(Some(id)),
         Outcome::Gone(id) => {
             shared.ledger.forget_documents(&cell.id, vec![id]).await?;
-            (JobState::Cancelled, None, 0)
+            (JobState::Cancelled, None)
         }
         Outcome::Live(mut record, embedded) => {
             record.status.job_id = jobs.last().copied();
+            let chunks = record.status.chunks.into();
+            counts = JobCounts { documents_read: 1, documents_done: 1, chunks, texts_embedded: embedded, ..counts };
             let problem = record.status.problem.clone();
             shared.ledger.save_documents(&cell.id, vec![*record]).await?;
-            (if problem.is_some() { JobState::DoneWithWarnings } else { JobState::Done }, problem, embedded)
+            (if problem.is_some() { JobState::DoneWithWarnings } else { JobState::Done }, problem)
         }
         Outcome::Failed(id, error) => {
             let problem = error.problem();
             note_failure(cell, shared, &id, &problem).await?;
-            (JobState::Failed, Some(problem), 0)
+            counts.documents_failed = 1;
+            (JobState::Failed, Some(problem))
         }
     };
     let generation = cell.snapshot().map(|snapshot| snapshot.generation());
     for id in jobs {
         if let Some(mut job) = shared.ledger.job(&cell.id, id).await? {
             finish(&mut job, state, problem.clone());
-            job.counts = JobCounts {
-                documents_total: 1,
-                documents_done: u64::from(state != JobState::Failed),
-                documents_failed: u64::from(state == JobState::Failed),
-                texts_embedded: embedded,
-                ..JobCounts::default()
-            };
+            job.counts = counts;
             job.generation = generation;
             shared.ledger.save_job(&cell.id, job).await?;
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::{Config, ModelRef};
-use crate::domain::{DocumentId, Mode};
+use crate::domain::{DocumentId, Mode, Passage};
 
 /// A hit in document `id` whose text begins at byte `start` of it.
 pub(super) fn hit(id: &str, start: usize, text: &str) -> Hit {
@@ -19,6 +19,8 @@ pub(super) fn hit(id: &str, start: usize, text: &str) -> Hit {
         score: 1.0,
         dense: None,
         bm25: None,
+        rerank: None,
+        passage: Passage::default(),
     }
 }
 

@@ -9,8 +9,9 @@ use super::{Failure, ModeArg, Printer};
 use crate::answer::Answerers;
 use crate::config::{Config, EmbedderRef, TenantSettings};
 use crate::embed::Embedders;
-use crate::engine::{Engine, Per};
+use crate::engine::{Engine, Per, Scores, SpanScores};
 use crate::ingest::Extractor;
+use crate::rerank::Rerankers;
 
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("what").required(true)))]
@@ -20,12 +21,24 @@ pub(super) struct EvalArgs {
     dataset: Option<PathBuf>,
     #[command(flatten)]
     answers: super::eval_answers::AnswerArgs,
+    /// Folder with questions.jsonl and the files it names: how much of the words that answer is found
+    #[arg(long, group = "what", value_name = "DIR")]
+    spans: Option<PathBuf>,
     /// How to search
     #[arg(long, value_enum, default_value = "hybrid")]
     mode: ModeArg,
-    /// What to search
+    /// What to search, with --dataset
     #[arg(long, value_enum, default_value = "whole")]
     per: PerArg,
+    /// Chunks to look at a question, with --spans
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=50))]
+    top_k: u16,
+    /// Largest chunk, model tokens
+    #[arg(long, value_parser = clap::value_parser!(u16).range(32..=512))]
+    max_tokens: Option<u16>,
+    /// Model tokens repeated from the chunk before
+    #[arg(long)]
+    overlap_tokens: Option<u16>,
     /// `builtin`, or `<provider>/<model>`
     #[arg(long, default_value = "builtin", value_parser = embedder)]
     embedder: EmbedderRef,
@@ -45,16 +58,23 @@ pub(super) async fn run(config: &Config, args: &EvalArgs, print: Printer) -> Res
     let mut settings = TenantSettings::default();
     settings.retrieval.mode = args.mode.into();
     settings.retrieval.embedder = args.embedder.clone();
+    let chunking = &mut settings.chunking;
+    chunking.max_tokens = args.max_tokens.map_or(chunking.max_tokens, usize::from);
+    chunking.overlap_tokens = args.overlap_tokens.map_or(chunking.overlap_tokens, usize::from);
     let work = config.data_dir().join("eval");
+    let engine = engine(config)?;
     if args.answers.any() {
-        return super::eval_answers::run(&engine(config)?, &args.answers, settings, &work, print).await;
+        return super::eval_answers::run(&engine, &args.answers, settings, &work, print).await;
+    }
+    if let Some(folder) = &args.spans {
+        let scores = engine.eval_spans(folder, &work, &settings, args.top_k.into()).await?;
+        return print.result(&scores, shown_spans);
     }
     let Some(dataset) = &args.dataset else { return Ok(()) };
     let per = match args.per {
         PerArg::Whole => Per::Whole,
         PerArg::Chunk => Per::Chunk,
     };
-    let engine = engine(config)?;
     let bar = ProgressBar::new(0);
     let progress = |done, all| {
         bar.set_length(all as u64);
@@ -62,24 +82,46 @@ pub(super) async fn run(config: &Config, args: &EvalArgs, print: Printer) -> Res
     };
     let scores = engine.eval(dataset, &work, &settings, per, progress).await?;
     bar.finish_and_clear();
-    print.result(&scores, |scores| {
-        format!(
-            "{} {:?} per {:?}, {} questions: nDCG@10 {:.4}  Recall@10 {:.4}  Recall@100 {:.4}  MRR@10 {:.4}",
-            scores.dataset,
-            scores.mode,
-            scores.per,
-            scores.queries,
-            scores.ndcg_10,
-            scores.recall_10,
-            scores.recall_100,
-            scores.mrr_10
-        )
-    })
+    print.result(&scores, shown)
 }
 
-fn engine(config: &Config) -> Result<Engine, Failure> {
+/// Everything but tenants.
+pub(super) fn engine(config: &Config) -> Result<Engine, Failure> {
     let embedders = Embedders::open(config).map_err(anyhow::Error::from)?;
+    let rerankers = Rerankers::open(config).map_err(anyhow::Error::from)?;
     let answerers = Answerers::open(config).map_err(anyhow::Error::from)?;
     let extractor = Extractor::new(&config.ingest, std::env::current_exe()?);
-    Ok(Engine::new(embedders, answerers, extractor))
+    Ok(Engine::new(embedders, rerankers, answerers, extractor))
+}
+
+fn shown(scores: &Scores) -> String {
+    format!(
+        "{} {:?} per {:?}, {} questions: nDCG@10 {:.4}  Recall@10 {:.4}  Recall@100 {:.4}  MRR@10 {:.4}",
+        scores.dataset,
+        scores.mode,
+        scores.per,
+        scores.queries,
+        scores.ndcg_10,
+        scores.recall_10,
+        scores.recall_100,
+        scores.mrr_10
+    )
+}
+
+fn shown_spans(scores: &SpanScores) -> String {
+    format!(
+        "{} {:?}, {} chunks of at most {} model tokens, {} repeated (largest read {}), {} questions, first {}: \
+         recall {:.4}  precision {:.4}  IoU {:.4}",
+        scores.dataset,
+        scores.mode,
+        scores.chunks,
+        scores.max_tokens,
+        scores.overlap_tokens,
+        scores.largest_tokens,
+        scores.questions,
+        scores.top_k,
+        scores.recall,
+        scores.precision,
+        scores.iou
+    )
 }

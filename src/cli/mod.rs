@@ -11,6 +11,7 @@ mod eval;
 mod eval_answers;
 mod extract;
 mod generations;
+mod measure;
 mod serve;
 mod tenants;
 mod token;
@@ -70,8 +71,11 @@ enum Verb {
     AdminLink,
     /// Print the text of a file as Carrel reads it
     Extract(extract::ExtractArgs),
-    /// Score retrieval on a data set in the BEIR layout
+    /// Score retrieval on judged questions
     Eval(eval::EvalArgs),
+    /// Measure how fast this machine ingests and searches
+    #[command(subcommand)]
+    Measure(measure::MeasureVerb),
     /// Check settings, or whether the server is alive
     Check(check::CheckArgs),
     /// Report on settings, files and limits, without secrets
@@ -167,6 +171,7 @@ async fn dispatch(Cli { common, verb }: Cli) -> Result<(), Failure> {
         Verb::AdminLink => serve::admin_link(&config, print).await,
         Verb::Extract(args) => extract::run(&config, &args, print).await,
         Verb::Eval(args) => eval::run(&config, &args, print).await,
+        Verb::Measure(verb) => measure::run(&config, verb, print).await,
         Verb::Check(args) => check::run(&config, &args, print).await,
         Verb::Doctor => check::doctor(&config, print).await,
         Verb::Openapi | Verb::ExtractWorker => Ok(()),

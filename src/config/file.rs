@@ -133,8 +133,11 @@ impl TenantSettings {
         if !(10..=1000).contains(&retrieval.candidates) {
             return wrong("candidates", "must be from 10 to 1000".into());
         }
-        if retrieval.max_chunks_per_document == 0 {
-            return wrong("max_chunks_per_document", "must be at least 1".into());
+        if !(1..=50).contains(&retrieval.max_chunks_per_document) {
+            return wrong("max_chunks_per_document", "must be from 1 to 50".into());
+        }
+        if !(1..=200).contains(&retrieval.rerank_candidates) {
+            return wrong("rerank_candidates", "must be from 1 to 200".into());
         }
         if !(32..=512).contains(&chunking.max_tokens) {
             return wrong("max_tokens", "must be from 32 to 512".into());
@@ -152,6 +155,9 @@ impl TenantSettings {
             && !known(model)
         {
             return wrong("embedder", missing(model));
+        }
+        if let Some(model) = retrieval.reranker.as_ref().filter(|model| !known(model)) {
+            return wrong("reranker", missing(model));
         }
         if let Some(model) = self.answer.model.as_ref().filter(|model| !known(model)) {
             return wrong("model", missing(model));
@@ -234,6 +240,10 @@ mod tests {
         assert_eq!(error, "tenants/a.toml:3: `top_k` must be from 1 to 50");
         let error = tenant("[answer]\nmodel = \"nobody/gpt\"\n").unwrap_err();
         assert_eq!(error, "tenants/a.toml:2: `model` names the provider `nobody`, which carrel.toml does not have");
+        let error = tenant("[retrieval]\nreranker = \"nobody/r\"\n").unwrap_err();
+        assert_eq!(error, "tenants/a.toml:2: `reranker` names the provider `nobody`, which carrel.toml does not have");
+        let error = tenant("[retrieval]\nrerank_candidates = 0\n").unwrap_err();
+        assert_eq!(error, "tenants/a.toml:2: `rerank_candidates` must be from 1 to 200");
     }
 
     #[test]

@@ -51,8 +51,15 @@ pub struct RetrievalSettings {
     pub embedder: EmbedderRef,
     /// Candidates each search brings to the fusion, 10 to 1000.
     pub candidates: usize,
-    /// Chunks of one document among the hits, at most.
+    /// Chunks of one document among the hits of a question that names no number, 1 to 50.
     pub max_chunks_per_document: usize,
+    /// Who orders the best candidates anew; nobody when unset.
+    pub reranker: Option<ModelRef>,
+    /// Candidates the reranker is shown, 1 to 200, and never fewer than the hits wanted.
+    pub rerank_candidates: usize,
+    /// Whole time the reranker may take.
+    #[serde(rename = "rerank_timeout_s", deserialize_with = "file::seconds")]
+    pub rerank_timeout: Duration,
 }
 
 /// How documents are cut.
@@ -117,6 +124,9 @@ impl Default for RetrievalSettings {
             embedder: EmbedderRef::Builtin,
             candidates: 100,
             max_chunks_per_document: 3,
+            reranker: None,
+            rerank_candidates: 30,
+            rerank_timeout: Duration::from_secs(3),
         }
     }
 }

@@ -139,23 +139,35 @@ pub struct Chunk {
     /// The page or slide it starts on, where the format has such.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
+    /// Where the passage it is part of begins: its section, or what lies around it in a long one; at most `start`.
+    pub passage_start: usize,
+    /// One past the passage's last byte, at least `end`.
+    pub passage_end: usize,
 }
 
 impl Chunk {
-    /// What the embedder reads: title and headings, which name the subject, then the text.
+    /// What the embedder reads; see [`embedding_text`].
     #[must_use]
     pub fn embedding_text(&self, title: &str) -> String {
-        let mut context = title.to_owned();
-        // A heading path usually repeats the title as its first part.
-        let heading =
-            self.heading.strip_prefix(title).map_or(self.heading.as_str(), |rest| rest.trim_start_matches(" > "));
-        if !heading.is_empty() {
-            if !context.is_empty() {
-                context.push_str(" > ");
-            }
-            context.push_str(heading);
-        }
-        if context.is_empty() { self.text.clone() } else { format!("{context}\n{}", self.text) }
+        embedding_text(title, &self.heading, &self.text)
+    }
+}
+
+/// Longest title that the embedder reads, characters: in any script no more model tokens, which leaves room for text
+/// among the 254 that the built-in model reads.
+const MAX_TITLE: usize = 150;
+
+/// What the embedder reads of a chunk: title and headings, which name the subject, then the text.
+#[must_use]
+pub fn embedding_text(title: &str, heading: &str, text: &str) -> String {
+    let title = title.char_indices().nth(MAX_TITLE).map_or(title, |(end, _)| &title[..end]);
+    // A heading path usually repeats the title as its first part.
+    let heading = heading.strip_prefix(title).map_or(heading, |rest| rest.trim_start_matches(" > "));
+    match (title.is_empty(), heading.is_empty()) {
+        (true, true) => text.to_owned(),
+        (false, true) => format!("{title}\n{text}"),
+        (true, false) => format!("{heading}\n{text}"),
+        (false, false) => format!("{title} > {heading}\n{text}"),
     }
 }
 

@@ -63,6 +63,8 @@ impl JobState {
 pub struct JobCounts {
     /// Documents to look at; 0 until known.
     pub documents_total: u64,
+    /// Documents read, extracted and cut into chunks.
+    pub documents_read: u64,
     /// Documents dealt with.
     pub documents_done: u64,
     /// Documents that failed.
@@ -122,4 +124,59 @@ pub struct Job {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+}
+
+/// An estimate is given once one in so many documents is dealt with: before that the pace says little.
+const TELLING_ONE_IN: u64 = 20;
+
+impl Job {
+    /// Seconds until it ends, at the pace it had so far; none unless it runs and a twentieth of its documents is dealt
+    /// with.
+    #[must_use]
+    pub fn seconds_left(&self, now: Timestamp) -> Option<u64> {
+        let JobCounts { documents_total: all, documents_done, documents_failed, .. } = self.counts;
+        let dealt = (documents_done + documents_failed).min(all);
+        let begun = self.started_at.filter(|_| self.state == JobState::Running)?;
+        if dealt == 0 || dealt * TELLING_ONE_IN < all {
+            return None;
+        }
+        let spent = u64::try_from(now.as_millis() - begun.as_millis()).ok()?;
+        Some((spent.saturating_mul(all - dealt) / dealt).div_ceil(1000))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_is_told_from_a_twentieth_on_and_only_of_a_running_job() {
+        let begun = Timestamp::from_millis(1_000_000);
+        let now = Timestamp::from_millis(1_010_000);
+        let counts = JobCounts { documents_total: 1000, documents_done: 48, ..JobCounts::default() };
+        let mut job = Job {
+            id: JobId::fresh(),
+            kind: JobKind::Reindex,
+            state: JobState::Running,
+            stage: None,
+            document_id: None,
+            requested_by: "test".into(),
+            counts,
+            generation: None,
+            problem: None,
+            attempts: 1,
+            created_at: begun,
+            started_at: Some(begun),
+            finished_at: None,
+        };
+        assert_eq!(job.seconds_left(now), None);
+        job.counts.documents_failed = 2;
+        assert_eq!(job.seconds_left(now), Some(190));
+        job.counts.documents_done = 998;
+        assert_eq!(job.seconds_left(now), Some(0));
+        job.state = JobState::Done;
+        assert_eq!(job.seconds_left(now), None);
+        let unknown = Job { state: JobState::Running, counts: JobCounts::default(), ..job };
+        assert_eq!(unknown.seconds_left(now), None);
+    }
 }

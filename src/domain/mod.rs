@@ -6,6 +6,7 @@
 mod answer;
 mod conversation;
 mod document;
+mod filter;
 mod ids;
 mod job;
 mod question;
@@ -14,9 +15,10 @@ mod time;
 pub use answer::{Answer, Citation, Degradation, IndexStamp, Outcome, SearchReply, Timings, Usage};
 pub use conversation::{Conversation, Role, Turn};
 pub use document::{
-    Attributes, Chunk, ContentHash, DocumentState, DocumentStatus, Extracted, Mark, MarkKind, StageName,
+    Attributes, Chunk, ContentHash, DocumentState, DocumentStatus, Extracted, Mark, MarkKind, StageName, embedding_text,
 };
+pub use filter::{Comparison, Filter, FilterError};
 pub use ids::{DocumentId, IdError, JobId, TenantId};
 pub use job::{Job, JobCounts, JobKind, JobProblem, JobState};
-pub use question::{Comparison, Filter, Hit, Mode, Question, QuestionError, Ranked, StageRank};
+pub use question::{Hit, Mode, Passage, Question, QuestionError, Ranked, StageRank};
 pub use time::Timestamp;

@@ -3,14 +3,17 @@
 //! Extraction, embedding and writing overlap and are bounded: a few documents are being extracted, a few groups
 //! embedded, one is being written.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::prepare::{Cut, Workshop};
-use super::{Engine, PrepareError, Prepared};
+use super::{Engine, PrepareError, Prepared, fitting};
 use crate::config::TenantSettings;
-use crate::domain::{DocumentId, StageName};
+use crate::domain::DocumentId;
 use crate::embed::EmbedError;
 use crate::index::{IndexError, IndexSpec, Snapshot};
 use crate::store::{StoredDocument, TenantDocuments};
@@ -79,50 +82,38 @@ pub struct Build {
 impl Engine {
     /// Prepares `ids` and sends each as it becomes ready, in no order; ends when all are sent or nobody listens.
     ///
-    /// `note` hears of each document's stage as it begins.
-    ///
     /// # Errors
     /// When the spec's embedder is not known. A document that fails is a [`Step`] like any other.
-    pub fn prepare(
-        &self,
-        build: Build,
-        ids: Vec<DocumentId>,
-        note: impl Fn(&DocumentId, StageName) + Clone + Send + Sync + 'static,
-    ) -> Result<Pipeline, EmbedError> {
+    pub fn prepare(&self, build: Build, ids: Vec<DocumentId>) -> Result<Pipeline, EmbedError> {
+        let embedder = self.embedder_of(&build.spec)?;
         let workshop = Workshop {
-            embedder: self.embedder_of(&build.spec)?,
+            chunking: fitting(&build.settings.chunking, &*embedder),
+            embedder,
             documents: build.documents,
-            chunking: build.settings.chunking,
             spec: build.spec,
             donor: build.donor,
         };
         let (to, from) = mpsc::channel(GROUP);
-        let task = AbortOnDropHandle::new(tokio::spawn(self.clone().run(workshop, ids, note, to)));
-        Ok(Pipeline { from, _task: task })
+        let read = Arc::new(AtomicU64::new(0));
+        let task = AbortOnDropHandle::new(tokio::spawn(self.clone().run(workshop, ids, Arc::clone(&read), to)));
+        Ok(Pipeline { from, read, _task: task })
     }
 
-    async fn run(
-        self,
-        workshop: Workshop,
-        ids: Vec<DocumentId>,
-        note: impl Fn(&DocumentId, StageName) + Clone + Send + Sync + 'static,
-        to: mpsc::Sender<Step>,
-    ) {
+    async fn run(self, workshop: Workshop, ids: Vec<DocumentId>, read: Arc<AtomicU64>, to: mpsc::Sender<Step>) {
         let cuts = stream::iter(ids).map(|id| {
-            let (engine, workshop, note) = (self.clone(), workshop.clone(), note.clone());
+            let (engine, workshop, read) = (self.clone(), workshop.clone(), Arc::clone(&read));
             // A task of its own, so that cutting goes on while this one waits for vectors.
             AbortOnDropHandle::new(tokio::spawn(async move {
-                note(&id, StageName::Extract);
                 let cut = engine.cut(&workshop, &id).await;
+                read.fetch_add(1, Ordering::Relaxed);
                 (id, cut)
             }))
         });
         let groups = cuts.buffer_unordered(CUTTING).ready_chunks(GROUP);
         let steps = groups.map(|group| {
-            let (engine, workshop, note) = (&self, &workshop, &note);
+            let (engine, workshop) = (&self, &workshop);
             async move {
                 let (ready, failed) = sorted(group);
-                ready.iter().filter(|cut| cut.missing() > 0).for_each(|cut| note(cut.id(), StageName::Embed));
                 let embedded = engine.embed(workshop, ready).await;
                 embedded
                     .into_iter()
@@ -145,10 +136,17 @@ impl Engine {
 /// A pipeline under way; dropped, it stops.
 pub struct Pipeline {
     from: mpsc::Receiver<Step>,
+    read: Arc<AtomicU64>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Pipeline {
+    /// Documents read so far: extracted and cut, or failed at it.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
     /// Waits for a document, then takes as many as are ready, at most `most`; empty when all are done.
     pub async fn next(&mut self, most: usize) -> Vec<Step> {
         let mut steps = Vec::new();

@@ -7,6 +7,8 @@ mod ask;
 mod build;
 mod cite;
 mod eval;
+mod measure;
+mod pick;
 mod prepare;
 mod scoring;
 mod search;
@@ -15,21 +17,24 @@ use std::sync::Arc;
 
 pub use ask::{Found, Told};
 pub use build::{Build, BuildError, Pipeline, Step};
-pub use eval::{Per, Scores};
+pub use eval::{Per, Scores, SpanScores};
+pub use measure::{IngestionSpeed, SearchSpeed, Spread, measure_search};
 pub use prepare::{PrepareError, Prepared};
 pub use scoring::{EvidenceScores, QuoteScores};
 pub use search::SearchError;
 
 use crate::answer::Answerers;
-use crate::config::TenantSettings;
+use crate::config::{ChunkingSettings, TenantSettings};
 use crate::embed::{EmbedError, Embedder, Embedders, Purpose};
 use crate::index::{ANALYSER_VERSION, IndexSpec};
 use crate::ingest::{CHUNKER_VERSION, Extractor, PARSER_VERSION};
+use crate::rerank::Rerankers;
 
 /// The parts every tenant shares; cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     embedders: Arc<Embedders>,
+    rerankers: Arc<Rerankers>,
     answerers: Arc<Answerers>,
     extractor: Extractor,
 }
@@ -37,8 +42,9 @@ pub struct Engine {
 impl Engine {
     /// Joins the parts.
     #[must_use]
-    pub fn new(embedders: Embedders, answerers: Answerers, extractor: Extractor) -> Self {
-        Self { embedders: Arc::new(embedders), answerers: Arc::new(answerers), extractor }
+    pub fn new(embedders: Embedders, rerankers: Rerankers, answerers: Answerers, extractor: Extractor) -> Self {
+        let (embedders, rerankers, answerers) = (Arc::new(embedders), Arc::new(rerankers), Arc::new(answerers));
+        Self { embedders, rerankers, answerers, extractor }
     }
 
     /// The embedder that made a generation's vectors, by the id its spec names.
@@ -60,7 +66,7 @@ impl Engine {
             Some(dimension) => dimension,
             None => embedder.embed(&["dimension".to_owned()], Purpose::Question).await?.vectors[0].len(),
         };
-        let chunking = &settings.chunking;
+        let chunking = fitting(&settings.chunking, &*embedder);
         Ok(IndexSpec {
             embedder: embedder.id().to_owned(),
             dimension,
@@ -69,4 +75,10 @@ impl Engine {
             analyser: ANALYSER_VERSION,
         })
     }
+}
+
+/// Chunking as set, but never larger than what `embedder` reads: the rest would be cut off unseen.
+fn fitting(wanted: &ChunkingSettings, embedder: &dyn Embedder) -> ChunkingSettings {
+    let max_tokens = wanted.max_tokens.min(embedder.max_tokens());
+    ChunkingSettings { max_tokens, overlap_tokens: wanted.overlap_tokens.min(max_tokens.div_ceil(2) - 1) }
 }

@@ -82,16 +82,6 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// Its document.
-    pub(super) fn id(&self) -> &DocumentId {
-        &self.stored.id
-    }
-
-    /// Texts it still needs embedded.
-    pub(super) fn missing(&self) -> usize {
-        self.missing.len()
-    }
-
     fn ready(self, texts_embedded: u64, model_tokens: u64) -> Prepared {
         Prepared { document: self.document, stored: self.stored, texts_embedded, model_tokens, carried: self.carried }
     }

@@ -31,6 +31,8 @@ pub enum Code {
     InvalidAttributes,
     /// The question is refused.
     InvalidQuestion,
+    /// The filter is refused.
+    InvalidFilter,
     /// A tenant's settings are wrong.
     InvalidSettings,
     /// The document has no bytes.
@@ -199,8 +201,16 @@ pub const CONTRACT: &[Contract] = &[
         "invalid_question",
         422,
         "Invalid question",
-        "The question is empty or too long, `top_k` is out of range, or the filter cannot be used.",
+        "The question is empty or too long, or a number in it is out of range.",
         "Correct the field that `errors[].pointer` names.",
+    ),
+    row(
+        Code::InvalidFilter,
+        "invalid_filter",
+        422,
+        "Invalid filter",
+        "The filter is of no known type, too large or nested too deeply, or compares what has no order.",
+        "Correct the part that `errors[].pointer` names; the manual's page on questions lists the types.",
     ),
     row(
         Code::InvalidSettings,

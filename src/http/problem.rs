@@ -17,7 +17,7 @@ use super::context::CONTEXT;
 use super::limits;
 use crate::access::AuthError;
 use crate::actors::{DeskError, Limited};
-use crate::domain::QuestionError;
+use crate::domain::{FilterError, QuestionError};
 use crate::embed::EmbedError;
 use crate::index::IndexError;
 use crate::ledger::LedgerError;
@@ -256,10 +256,16 @@ impl From<QuestionError> for ApiError {
         let pointer = match error {
             QuestionError::Empty | QuestionError::TooLong { .. } => "#/query",
             QuestionError::TopK(_) => "#/top_k",
-            QuestionError::Filter(_) => "#/filter",
+            QuestionError::PerDocument(_) => "#/max_chunks_per_document",
             QuestionError::Messages(_) => "#/messages",
         };
         Self::new(Code::InvalidQuestion, error.to_string()).at(pointer)
+    }
+}
+
+impl From<FilterError> for ApiError {
+    fn from(error: FilterError) -> Self {
+        Self::new(Code::InvalidFilter, error.to_string()).at(format!("#/filter{}", error.pointer))
     }
 }
 

@@ -1,17 +1,19 @@
 //! Text to the terms that are indexed and looked for.
 //!
-//! Words are lower-cased, freed of stop words, stemmed by the Snowball algorithm of their language and folded to plain
-//! Latin letters; scripts that put no space between words become overlapping pairs of characters. Whatever is done to a
-//! document is done to a question, so both meet in the same terms.
+//! Characters take their plainest form (NFKC: full-width letters, half-width kana, the joined letters that Arabic PDFs are
+//! full of). Words are lower-cased, freed of stop words, stemmed by the Snowball algorithm of their language and folded
+//! to plain Latin letters; scripts that put no space between words become overlapping pairs of characters. Whatever is
+//! done to a document is done to a question, so both meet in the same terms.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use tantivy::tokenizer::{AsciiFoldingFilter, Language, Stemmer, StopWordFilter, TextAnalyzer, WhitespaceTokenizer};
+use unicode_normalization::UnicodeNormalization;
 
 /// Changes whenever the terms of the same text may change; part of a generation's identity
 /// ([`super::IndexSpec::analyser`]).
-pub const ANALYSER_VERSION: u32 = 1;
+pub const ANALYSER_VERSION: u32 = 2;
 
 /// Longer words are cut here, in characters: nobody looks for the tail of a base64 line.
 const LONGEST_WORD: usize = 64;
@@ -31,8 +33,11 @@ pub fn terms(text: &str, language: &str) -> Vec<String> {
 static PLAIN: LazyLock<TextAnalyzer> = LazyLock::new(|| chain(None));
 
 /// What follows the cutting of words, by language.
-static ANALYSERS: LazyLock<HashMap<&'static str, TextAnalyzer>> =
-    LazyLock::new(|| SNOWBALL.iter().map(|&(code, language)| (code, chain(Some(language)))).collect());
+static ANALYSERS: LazyLock<HashMap<&'static str, TextAnalyzer>> = LazyLock::new(|| {
+    let stemmed = SNOWBALL.iter().map(|&(code, language)| (code, chain(Some(language))));
+    // Vietnamese tells words apart by their marks alone (`ma`, `má`, `mà`), so it keeps them.
+    stemmed.chain([("vi", TextAnalyzer::builder(WhitespaceTokenizer::default()).build())]).collect()
+});
 
 /// The languages that Snowball knows.
 const SNOWBALL: [(&str, Language); 18] = [
@@ -71,7 +76,7 @@ fn chain(language: Option<Language>) -> TextAnalyzer {
 /// The words of `text`, lower-cased, and pairs of characters, each followed by a space.
 fn words(text: &str) -> String {
     let mut cutter = Cutter { out: String::with_capacity(text.len() + text.len() / 8), ..Cutter::default() };
-    let mut chars = text.chars().map(narrow).peekable();
+    let mut chars = text.nfkc().peekable();
     while let Some(c) = chars.next() {
         cutter.take(c, chars.peek().copied());
     }
@@ -147,14 +152,6 @@ impl Cutter {
         if let Some((lone, false)) = self.run.take() {
             self.out.extend([lone, ' ']);
         }
-    }
-}
-
-/// Full-width Latin letters, digits and signs, as East Asian texts use them, in their usual form.
-fn narrow(c: char) -> char {
-    match c {
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
-        _ => c,
     }
 }
 
@@ -248,6 +245,54 @@ mod tests {
         assert_eq!(joined("cafe\u{301} caf\u{e9} ca\u{ad}fe", "und"), "cafe cafe cafe");
         assert_eq!(joined("हिन्दी में", "hi"), "हिन्दी में");
         assert_eq!(joined("كِتَاب كتاب", "und"), "كتاب كتاب");
+    }
+
+    #[test]
+    fn the_same_text_in_other_characters_has_the_same_terms() {
+        assert_eq!(joined("ｶﾞｲﾄﾞ ＡＢＣ１２", "ja"), joined("ガイド ABC12", "ja"));
+        assert_eq!(
+            joined("\u{fe8d}\u{fedf}\u{fecc}\u{feae}\u{fe91}\u{fef2}", "ar"),
+            joined("العربي", "ar"),
+            "forms of a PDF"
+        );
+        assert_eq!(
+            joined("\u{1112}\u{1161}\u{11ab}\u{1100}\u{116e}\u{11a8}", "ko"),
+            joined("한국", "ko"),
+            "as file systems write it"
+        );
+        assert_eq!(joined("ﬁnd", "en"), "find");
+    }
+
+    #[test]
+    fn forms_of_one_word_meet_in_the_languages_that_have_a_stemmer() {
+        for (language, words) in [
+            ("ar", "المكتبة مكتبة"),
+            ("da", "bøgerne bøger"),
+            ("de", "Bibliotheken Bibliothek"),
+            ("el", "βιβλίων βιβλία"),
+            ("en", "libraries library"),
+            ("es", "bibliotecas biblioteca"),
+            ("fi", "kirjastossa kirjastot"),
+            ("fr", "bibliothèques bibliothèque"),
+            ("hu", "könyvtárban könyvtárak"),
+            ("it", "biblioteche biblioteca"),
+            ("nb", "bøkene bøker"),
+            ("nl", "bibliotheken bibliotheek"),
+            ("pt", "bibliotecas biblioteca"),
+            ("ro", "bibliotecile bibliotecii"),
+            ("ru", "библиотеки библиотека"),
+            ("sv", "biblioteken biblioteket"),
+            ("tr", "kitaplar kitap"),
+        ] {
+            let stems = terms(words, language);
+            assert_eq!(stems[0], stems[1], "{language}");
+        }
+    }
+
+    #[test]
+    fn vietnamese_keeps_the_marks_that_tell_its_words_apart() {
+        assert_eq!(joined("Má mà MẠ ma\u{301}", "vi"), "má mà mạ má");
+        assert_eq!(joined("Má", "und"), "ma");
     }
 
     #[test]

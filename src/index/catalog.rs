@@ -15,8 +15,9 @@ const ORDINAL_BITS: u32 = 20;
 /// The most chunks one document may have.
 pub(super) const MOST_CHUNKS: usize = 1 << ORDINAL_BITS;
 
-/// The key of chunk `ordinal` of document `number`.
-pub(super) fn key_of(number: u64, ordinal: u32) -> u64 {
+/// The key of chunk `ordinal` of document `number`; numbers are from 0 in the order documents came.
+#[must_use]
+pub fn key_of(number: u64, ordinal: u32) -> u64 {
     number << ORDINAL_BITS | u64::from(ordinal)
 }
 

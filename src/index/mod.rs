@@ -41,7 +41,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use analysis::ANALYSER_VERSION;
-pub use catalog::document_of;
+pub use catalog::{document_of, key_of};
 pub use error::IndexError;
 pub use fuse::fuse;
 pub use generations::Generations;

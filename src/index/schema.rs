@@ -23,8 +23,8 @@ pub(super) const META: &str = "meta";
 /// The longest entry as JSON, in bytes: what a term dictionary takes is 65,530.
 pub(super) const LONGEST_META: usize = 65_000;
 /// A text is stored in parts of this size, in bytes: a block of the document store is read and cached whole, and must
-/// stay small however large the document is.
-const PART: usize = 64 << 10;
+/// stay small however large the document is. Cut by count, so that a range of the text says which parts hold it.
+pub(super) const PART: usize = 64 << 10;
 
 /// The fields.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ pub(super) struct Fields {
     pub vector: Field,
     /// Key of a part: the document's number and the part's place, as with chunks.
     pub part: Field,
-    /// A part's text.
+    /// A part's bytes; a character may stand half in one part and half in the next.
     pub text: Field,
     /// On the first part: the entry as JSON.
     pub meta: Field,
@@ -72,7 +72,7 @@ impl Fields {
             record: schema.add_text_field("record", STORED),
             vector: schema.add_bytes_field("vector", STORED),
             part: schema.add_u64_field("part", INDEXED),
-            text: schema.add_text_field("text", STORED),
+            text: schema.add_bytes_field("text", STORED),
             meta: schema.add_text_field(META, FAST),
         };
         (fields, schema.build())
@@ -100,11 +100,14 @@ impl Fields {
         for (chunk, vector) in document.chunks.iter().zip(&document.vectors) {
             encoded.push(self.encode_chunk(meta, chunk, vector)?);
         }
-        for (place, part) in (0..).zip(parts(&document.text)) {
+        // An empty text has one part too, which carries the entry.
+        let parts = document.text.as_bytes().chunks(PART);
+        let parts = parts.chain(document.text.is_empty().then_some(&[][..]));
+        for (place, part) in (0..).zip(parts) {
             let mut stored = TantivyDocument::default();
             stored.add_text(self.document, meta.entry.id.as_str());
             stored.add_u64(self.part, key_of(meta.number, place));
-            stored.add_text(self.text, part);
+            stored.add_bytes(self.text, part);
             if place == 0 {
                 stored.add_text(self.meta, serde_json::to_string(meta)?);
             }
@@ -136,22 +139,9 @@ impl Fields {
     }
 
     /// The part of a text in a stored tantivy document.
-    pub fn part<'a>(&self, stored: &'a TantivyDocument) -> Option<&'a str> {
-        stored.get_first(self.text)?.as_str()
+    pub fn part<'a>(&self, stored: &'a TantivyDocument) -> Option<&'a [u8]> {
+        stored.get_first(self.text)?.as_bytes()
     }
-}
-
-/// The parts of `text`, in order; one, empty, of an empty text.
-fn parts(text: &str) -> Vec<&str> {
-    let mut parts = Vec::with_capacity(text.len() / PART + 1);
-    let mut rest = text;
-    while rest.len() > PART {
-        let (part, after) = rest.split_at(rest.floor_char_boundary(PART));
-        parts.push(part);
-        rest = after;
-    }
-    parts.push(rest);
-    parts
 }
 
 /// A vector in half precision, as it is kept everywhere: of a unit vector's cosines that loses less than a thousandth.

@@ -1,6 +1,7 @@
 //! One state of one generation, as queries read it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::catalog::{Allowed, Catalog, document_of, key_of};
@@ -118,6 +119,16 @@ impl Snapshot {
         Ok(Some(text.into()))
     }
 
+    /// Bytes `range` of a document's extracted text, without unpacking the rest of a long one; none when there is no such
+    /// document, or the range is not one of whole characters within its text.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn text_at(&self, id: &DocumentId, range: Range<usize>) -> Result<Option<String>, IndexError> {
+        let Some(number) = self.0.catalog.number(id) else { return Ok(None) };
+        self.0.words.text_at(number, range).map_err(IndexError::tantivy("read"))
+    }
+
     /// The document as it was written, vectors and all, to carry into another generation.
     ///
     /// # Errors
@@ -181,6 +192,18 @@ impl Snapshot {
         }
         let allowed = filter.map(|filter| self.allowed(filter));
         self.0.vectors.search(vector, depth, &self.0.catalog, allowed.as_deref())
+    }
+
+    /// The cosine of `vector` (of unit length and the index's dimension) to a chunk's; none when the key is gone.
+    #[must_use]
+    pub fn cosine(&self, key: u64, vector: &[f32]) -> Option<f32> {
+        self.0.vectors.cosine(key, vector)
+    }
+
+    /// The language most chunks are in, BCP 47 primary; none when none is known.
+    #[must_use]
+    pub fn main_language(&self) -> Option<&str> {
+        language::dominant(self.0.catalog.mix())
     }
 
     /// Language of a question, judged with the index's own languages in mind; BCP 47 primary, `und` when unknown.

@@ -129,6 +129,16 @@ impl Vectors {
         Ok(hits)
     }
 
+    /// The cosine of `vector` (of unit length) to that of `key`; none when there is none.
+    pub fn cosine(&self, key: u64, vector: &[f32]) -> Option<f32> {
+        if let Ok(at) = self.flat.keys.binary_search(&key) {
+            let row = self.flat.numbers.chunks_exact(self.dimension.max(1)).nth(at)?;
+            return Some(product(vector, &singles(row)));
+        }
+        let mut other = vec![0.0; self.dimension];
+        self.graph.as_ref()?.get_into(key, &mut other).then(|| product(vector, &other))
+    }
+
     fn search_graph(
         &self,
         graph: &Graph,

@@ -1,6 +1,8 @@
 //! What tantivy holds, as one state's readers see it: word search, stored chunks and texts, the catalog's entries.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::ops::Range;
 use std::sync::Arc;
 
 use tantivy::collector::{FilterCollector, TopDocs};
@@ -11,7 +13,7 @@ use tantivy::{DocAddress, DocSet, Score, Searcher, SegmentReader, TERMINATED, Ta
 
 use super::catalog::{Allowed, document_of, key_of};
 use super::fuse::best_first;
-use super::schema::{Fields, KEY, META, Meta};
+use super::schema::{Fields, KEY, META, Meta, PART};
 use crate::domain::Ranked;
 
 /// Readers of one commit.
@@ -100,12 +102,27 @@ impl Words {
 
     /// The text of document `number`.
     pub fn text(&self, number: u64) -> tantivy::Result<String> {
-        let mut text = String::new();
+        let mut text = Vec::new();
         for place in 0.. {
             let Some(stored) = self.find(self.fields.part, key_of(number, place))? else { break };
-            text.push_str(self.fields.part(&stored).unwrap_or_default());
+            text.extend_from_slice(self.fields.part(&stored).unwrap_or_default());
         }
-        Ok(text)
+        String::from_utf8(text).map_err(|_| std::io::Error::from(ErrorKind::InvalidData).into())
+    }
+
+    /// Bytes `range` of the text of document `number`, without reading the rest; none when it ends before them, or they
+    /// cut a character.
+    pub fn text_at(&self, number: u64, range: Range<usize>) -> tantivy::Result<Option<String>> {
+        let (first, last) = (range.start / PART, range.end.saturating_sub(1) / PART);
+        let mut text = Vec::with_capacity(range.len());
+        for place in first..=last {
+            let key = key_of(number, u32::try_from(place).unwrap_or(u32::MAX));
+            let Some(stored) = self.find(self.fields.part, key)? else { break };
+            text.extend_from_slice(self.fields.part(&stored).unwrap_or_default());
+        }
+        let (start, end) = (range.start - first * PART, range.end.saturating_sub(first * PART));
+        let found = text.get(start..end).map(<[u8]>::to_vec);
+        Ok(found.and_then(|bytes| String::from_utf8(bytes).ok()))
     }
 
     /// The one document whose `field` is `value`.

@@ -12,6 +12,7 @@ mod lifecycle;
 mod model;
 mod process;
 mod proof;
+mod retrieval;
 mod streaming;
 mod supervision;
 mod tenancy;

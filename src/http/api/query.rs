@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
 
@@ -18,7 +19,7 @@ use super::super::problem::ApiError;
 use super::stream;
 use super::wire::{CitationView, HitView, IndexView, Reason, UsageView, word};
 use crate::actors::{Ask, Desk};
-use crate::domain::{Answer, Filter, Mode, Outcome, Role, Timings, Turn};
+use crate::domain::{Answer, Filter, FilterError, Mode, Outcome, Role, Timings, Turn};
 
 /// Characters of a source in the seed pattern's reply.
 const SEED_SOURCE: usize = 100;
@@ -39,12 +40,18 @@ pub struct QueryBody {
     /// Hits to answer from, 1 to 50; the tenant's own number when unset.
     #[schema(minimum = 1, maximum = 50)]
     top_k: Option<u64>,
-    /// Which documents may answer: `{type: eq|ne|gt|gte|lt|lte|in|nin, key, value}` or `{type: and|or, filters: […]}`.
+    /// Which documents may answer: `{type: eq|ne|gt|gte|lt|lte|in|nin|contains|prefix|exists, key, value}`,
+    /// `{type: and|or, filters: […]}` or `{type: not, filter: {…}}`.
     #[schema(value_type = Option<Object>)]
-    filter: Option<Filter>,
+    filter: Option<Value>,
     /// How to search; the tenant's own way when unset.
     #[schema(schema_with = mode, required = false)]
     mode: Option<Mode>,
+    /// Hits of one document at most, 1 to 50; the tenant's own number when unset.
+    #[schema(minimum = 1, maximum = 50)]
+    max_chunks_per_document: Option<u64>,
+    /// Whether the tenant's reranker orders the hits; it does when unset and there is one.
+    rerank: Option<bool>,
     /// What the reply holds beside the answer.
     #[serde(default)]
     include: Vec<Include>,
@@ -69,10 +76,19 @@ fn role() -> Object {
 }
 
 impl QueryBody {
-    fn into_ask(self) -> Ask {
+    fn into_ask(self) -> Result<Ask, FilterError> {
         let turn = |message: MessageBody| Turn { role: message.role, content: message.content };
         let messages = self.messages.map(|messages| messages.into_iter().map(turn).collect());
-        Ask { query: self.query, messages, top_k: self.top_k, mode: self.mode, filter: self.filter }
+        Ok(Ask {
+            query: self.query,
+            messages,
+            top_k: self.top_k,
+            mode: self.mode,
+            filter: self.filter.map(Filter::try_from).transpose()?,
+            max_chunks_per_document: self.max_chunks_per_document,
+            rerank: self.rerank,
+            passages: self.include.contains(&Include::Passages),
+        })
     }
 }
 
@@ -80,8 +96,10 @@ impl QueryBody {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Include {
-    /// The chunks that the answer was made from.
+    /// The chunks that the answer was made from; the hits of a search are always there.
     Chunks,
+    /// In each chunk, the text of the passage around it.
+    Passages,
     /// Where the time went; always there.
     Timings,
 }
@@ -161,10 +179,10 @@ pub async fn query(
 ) -> Result<Response, ApiError> {
     let with_chunks = body.include.contains(&Include::Chunks);
     if body.stream {
-        let asked = desk.begin_answer(body.into_ask()).await?;
+        let asked = desk.begin_answer(body.into_ask()?).await?;
         return Ok(stream::reply(asked, id, with_chunks, state.ending.clone()));
     }
-    let answer = desk.ask(body.into_ask()).await?;
+    let answer = desk.ask(body.into_ask()?).await?;
     let timing = server_timing(&answer.timings_ms);
     Ok((timing, Json(QueryReply::new(&id, answer, with_chunks))).into_response())
 }
@@ -180,10 +198,18 @@ pub struct SearchBody {
     top_k: Option<u64>,
     /// As for questions.
     #[schema(value_type = Option<Object>)]
-    filter: Option<Filter>,
+    filter: Option<Value>,
     /// How to search; the tenant's own way when unset.
     #[schema(schema_with = mode, required = false)]
     mode: Option<Mode>,
+    /// As for questions.
+    #[schema(minimum = 1, maximum = 50)]
+    max_chunks_per_document: Option<u64>,
+    /// As for questions.
+    rerank: Option<bool>,
+    /// What the hits hold beside themselves.
+    #[serde(default)]
+    include: Vec<Include>,
 }
 
 /// The hits of a search.
@@ -203,8 +229,16 @@ pub struct SearchResult {
 #[utoipa::path(post, path = "/api/v1/search", tag = "questions", request_body = SearchBody,
     responses((status = 200, body = SearchResult)))]
 pub async fn search(desk: Desk, Body(body): Body<SearchBody>) -> Result<Response, ApiError> {
-    let top_k = body.top_k.or(Some(SEARCH_TOP_K));
-    let ask = Ask { query: body.query, messages: None, top_k, mode: body.mode, filter: body.filter };
+    let ask = Ask {
+        query: body.query,
+        messages: None,
+        top_k: body.top_k.or(Some(SEARCH_TOP_K)),
+        mode: body.mode,
+        filter: body.filter.map(Filter::try_from).transpose()?,
+        max_chunks_per_document: body.max_chunks_per_document,
+        rerank: body.rerank,
+        passages: body.include.contains(&Include::Passages),
+    };
     let found = desk.search(ask).await?;
     let timing = server_timing(&found.timings_ms);
     let reply = SearchResult {

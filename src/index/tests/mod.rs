@@ -3,7 +3,6 @@
 mod damage;
 mod disk;
 mod folders;
-mod measure;
 mod scores;
 mod searching;
 mod writing;
@@ -56,7 +55,9 @@ fn document(name: &str, text: &str) -> IndexedDocument {
         if !paragraph.is_empty() {
             let ordinal = u32::try_from(chunks.len()).unwrap();
             let (end, text) = (start + paragraph.len(), paragraph.to_owned());
-            chunks.push(Chunk { ordinal, start, end, text, heading: String::new(), page: None });
+            let (passage_start, passage_end) = (start, end);
+            let heading = String::new();
+            chunks.push(Chunk { ordinal, start, end, text, heading, page: None, passage_start, passage_end });
         }
         start += paragraph.len() + 2;
     }

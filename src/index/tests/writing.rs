@@ -44,6 +44,22 @@ fn the_last_of_several_writings_of_one_document_stands() {
 }
 
 #[test]
+fn a_range_of_a_long_text_is_read_without_the_rest_and_never_cuts_a_character() {
+    let text = "漢字 and words. ".repeat(20_000);
+    let (_dir, _, writer) = published(&[("long", &text), ("short", "é")]);
+    let snapshot = writer.snapshot();
+    let read = |name: &str, range| snapshot.text_at(&id(name), range).unwrap();
+    // Parts are 64 KiB, so these lie within one, across two, and at the end.
+    for (start, end) in [(0, 3), (100_000, 100_040), (65_500, 65_600), (60_000, 200_000), (0, text.len())] {
+        let (start, end) = (text.floor_char_boundary(start), text.floor_char_boundary(end));
+        assert_eq!(read("long", start..end).as_deref(), Some(&text[start..end]), "{start}..{end}");
+    }
+    assert_eq!(read("long", 1..6), None, "half a character");
+    assert_eq!(read("long", text.len() - 3..text.len() + 1), None, "past the end");
+    assert_eq!((read("short", 0..2), read("short", 5..9), read("absent", 0..1)), (Some("é".into()), None, None));
+}
+
+#[test]
 fn a_commit_without_changes_makes_no_new_state() {
     let (_dir, _, mut writer) = published(&[("a", "one")]);
     let before = writer.snapshot().revision();

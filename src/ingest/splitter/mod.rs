@@ -12,10 +12,13 @@ use std::ops::Range;
 use self::outline::{Pages, Section, sections};
 use self::units::{Break, Cutter, Unit, UnitKind};
 use crate::config::ChunkingSettings;
-use crate::domain::{Chunk, Extracted};
+use crate::domain::{Chunk, Extracted, embedding_text};
 
 /// A chunk smaller than this share of the largest goes on into the next section, one in so many.
 const TINY_ONE_IN: usize = 8;
+/// The passage around a chunk is at most so many times as large as the largest chunk: some five paragraphs, which a
+/// language model reads as a whole and a person at a glance.
+const PASSAGE: usize = 3;
 /// Longest header row repeated for the rows of another chunk, characters: it must leave room for them.
 const MAX_HEADER_CHARS: usize = 200;
 
@@ -24,12 +27,13 @@ const MAX_HEADER_CHARS: usize = 200;
 ///
 /// Chunks are in order of start; `text[start..end] == chunk.text`; all text but white space is in some chunk. Headings
 /// above a chunk, and the header of a table that began in an earlier one, stand in [`Chunk::heading`], outermost parts
-/// left out when they would take more than half of a chunk. A title that alone takes more than half cannot be left out,
-/// so it is counted, but no chunk gets smaller than half for it.
+/// left out when they would take more than half of a chunk, all of them when nothing else makes it fit. Only where the
+/// title alone leaves no room is a chunk larger, by what one character costs.
 #[must_use]
 pub fn split(extracted: &Extracted, settings: &ChunkingSettings, count_tokens: &dyn Fn(&str) -> usize) -> Vec<Chunk> {
     let sections = sections(extracted);
-    let largest = (settings.max_tokens / 2).max(1);
+    let title = count_tokens(&embedding_text(&extracted.title, "", ""));
+    let largest = (settings.max_tokens / 2).min(settings.max_tokens.saturating_sub(title)).max(1);
     let units = Cutter::new(&extracted.text, count_tokens, largest).cut(extracted, &sections);
     let pages = Pages::of(extracted);
     let mut packer = Packer::new(extracted, settings, count_tokens, &sections, &units);
@@ -38,7 +42,8 @@ pub fn split(extracted: &Extracted, settings: &ChunkingSettings, count_tokens: &
         let (start, end) = (units[range.start].start, units[range.end - 1].end);
         let text = extracted.text[start..end].to_owned();
         let ordinal = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-        chunks.push(Chunk { ordinal, start, end, text, heading, page: pages.at(start) });
+        let (passage_start, passage_end) = packer.passage(&range);
+        chunks.push(Chunk { ordinal, start, end, text, heading, page: pages.at(start), passage_start, passage_end });
     }
     chunks
 }
@@ -105,7 +110,7 @@ impl<'a> Packer<'a> {
                     range.end = (range.end - excess.max(1)).max(next + 1);
                 }
                 _ if range.start < next => range.start = next,
-                _ => return (range, heading),
+                _ => return (range, String::new()),
             }
         }
     }
@@ -117,9 +122,26 @@ impl<'a> Packer<'a> {
     /// Model tokens of what the embedder would read.
     fn measure(&self, range: &Range<usize>, heading: &str) -> usize {
         let text = &self.extracted.text[self.units[range.start].start..self.units[range.end - 1].end];
-        let chunk =
-            Chunk { ordinal: 0, start: 0, end: 0, text: text.to_owned(), heading: heading.to_owned(), page: None };
-        (self.count_tokens)(&chunk.embedding_text(&self.extracted.title))
+        (self.count_tokens)(&embedding_text(&self.extracted.title, heading, text))
+    }
+
+    /// First byte and one past the last of the passage around a chunk: its sections, or as many units around it as make
+    /// [`PASSAGE`] of the largest chunks.
+    fn passage(&self, chunk: &Range<usize>) -> (usize, usize) {
+        let (first, last) = (self.units[chunk.start].section, self.units[chunk.end - 1].section);
+        let floor = self.units.partition_point(|unit| unit.section < first);
+        let ceiling = self.units.partition_point(|unit| unit.section <= last);
+        let (mut from, mut to) = (chunk.start, chunk.end);
+        let most = self.settings.max_tokens * PASSAGE;
+        loop {
+            let before = from > floor && self.sum(from - 1, to) <= most;
+            from -= usize::from(before);
+            let after = to < ceiling && self.sum(from, to + 1) <= most;
+            to += usize::from(after);
+            if !before && !after {
+                return (self.units[from].start, self.units[to - 1].end);
+            }
+        }
     }
 
     /// Where the chunk that starts at `start` and holds at least the unit `next` ends.
@@ -220,9 +242,7 @@ impl<'a> Packer<'a> {
     }
 
     fn context_cost(&self, heading: &str) -> usize {
-        let chunk =
-            Chunk { ordinal: 0, start: 0, end: 0, text: String::new(), heading: heading.to_owned(), page: None };
-        (self.count_tokens)(&chunk.embedding_text(&self.extracted.title))
+        (self.count_tokens)(&embedding_text(&self.extracted.title, heading, ""))
     }
 }
 

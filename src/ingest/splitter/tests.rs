@@ -36,6 +36,8 @@ fn assert_laws(extracted: &Extracted, settings: &ChunkingSettings) {
         assert_eq!(chunk.ordinal as usize, number);
         assert_eq!(extracted.text.get(chunk.start..chunk.end), Some(chunk.text.as_str()));
         assert!(count(&chunk.embedding_text(&extracted.title)) <= settings.max_tokens, "{chunk:?}");
+        assert!(chunk.passage_start <= chunk.start && chunk.end <= chunk.passage_end);
+        assert!(extracted.text.get(chunk.passage_start..chunk.passage_end).is_some());
         let between = extracted.text.get(covered..chunk.start).unwrap_or_default();
         assert!(between.trim().is_empty(), "lost {between:?}");
         assert!(number == 0 || chunks[number - 1].start < chunk.start && covered < chunk.end, "out of order");
@@ -101,6 +103,16 @@ proptest! {
         let marks = any_marks(&text, &places);
         let extracted = Extracted { marks, title: "A title".into(), ..plain(&text) };
         assert_laws(&extracted, &settings(40, overlap));
+    }
+
+    #[test]
+    fn no_title_or_heading_makes_a_chunk_too_large(
+        title in "([a-z]{1,12} ){0,60}|[漢字]{0,400}",
+        heading in "([a-z]{1,12} ){1,60}|[漢字]{1,200}",
+        text in "([a-z]{1,9}[ .]{1,2}){1,80}",
+    ) {
+        let extracted = Extracted { title, ..markdown(&format!("# {heading}\n\n{text}")) };
+        assert_laws(&extracted, &settings(160, 20));
     }
 
     #[test]
@@ -205,6 +217,20 @@ fn a_chunk_names_the_page_it_starts_on_and_its_part() {
     let chunks = split(&Extracted { marks, ..plain(text) }, &settings(64, 0), &count);
     let seen: Vec<_> = chunks.iter().map(|c| (c.text.as_str(), c.page, c.heading.as_str())).collect();
     assert_eq!(seen, [("first page\n\nsecond page", Some(1), ""), ("attached", Some(2), "notes.txt")]);
+}
+
+#[test]
+fn a_chunk_knows_the_section_it_is_part_of_and_of_a_long_one_what_lies_around() {
+    let sentences = |count: usize| "A sentence of seven tokens is here. ".repeat(count);
+    let text = format!("# A\n\n{}\n\n# B\n\n{}", sentences(9), sentences(60));
+    let chunks = split(&markdown(&text), &settings(40, 0), &count);
+    for chunk in &chunks {
+        let passage = &text[chunk.passage_start..chunk.passage_end];
+        let section = if chunk.start < text.find("# B").unwrap() { "# A" } else { "# B" };
+        assert!(!passage[1..].contains('#'), "{passage:?} crosses into another section");
+        assert!(count(passage) <= 3 * 40 + 8 && count(passage) >= 2 * 40, "{} tokens", count(passage));
+        assert!(section == "# B" || passage.starts_with("# A"));
+    }
 }
 
 #[test]

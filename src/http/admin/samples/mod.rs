@@ -13,7 +13,8 @@ use super::theme::Theme;
 use crate::actors::{Health, TenantStatus};
 use crate::domain::{
     Answer, Citation, ContentHash, Degradation, DocumentId, DocumentState, DocumentStatus, Hit, IndexStamp, Job,
-    JobCounts, JobId, JobKind, JobProblem, JobState, Outcome, StageName, StageRank, TenantId, Timestamp, Usage,
+    JobCounts, JobId, JobKind, JobProblem, JobState, Outcome, Passage, StageName, StageRank, TenantId, Timestamp,
+    Usage,
 };
 use crate::ledger::{AuditEntry, TokenRecord};
 
@@ -63,6 +64,7 @@ pub fn job(kind: JobKind, state: JobState) -> Job {
         requested_by: "operator".into(),
         counts: JobCounts {
             documents_total: 6050,
+            documents_read: if running { 4402 } else { 6050 },
             documents_done: if running { 4310 } else { 6050 },
             documents_failed: 2,
             documents_reused: 4120,
@@ -197,6 +199,8 @@ pub fn hit(rank: u8) -> Hit {
         score: 0.0325 / f32::from(rank),
         dense: Some(StageRank { rank: u32::from(rank) + 1, score: 0.61 }),
         bm25: Some(StageRank { rank: rank.into(), score: 8.4 }),
+        rerank: None,
+        passage: Passage { start: 1996, end: 1996 + text.len(), text: None },
     }
 }
 

@@ -79,6 +79,23 @@ pub struct HitView {
     /// Place in the search by words.
     #[serde(skip_serializing_if = "Option::is_none")]
     bm25: Option<StageRankView>,
+    /// Place in the reranker's order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rerank: Option<StageRankView>,
+    /// The passage that the chunk is part of.
+    passage: PassageView,
+}
+
+/// The section around a chunk, or as much of a long one as lies around it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PassageView {
+    /// First byte in the document's extracted text.
+    start: usize,
+    /// One past the last byte.
+    end: usize,
+    /// The text, where it was asked for with `include: ["passages"]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
 }
 
 /// Where one search placed a hit.
@@ -106,6 +123,8 @@ impl From<Hit> for HitView {
             score: hit.score,
             dense: hit.dense.map(place),
             bm25: hit.bm25.map(place),
+            rerank: hit.rerank.map(place),
+            passage: PassageView { start: hit.passage.start, end: hit.passage.end, text: hit.passage.text },
         }
     }
 }

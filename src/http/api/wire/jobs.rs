@@ -43,6 +43,9 @@ pub struct JobView {
     requested_by: String,
     /// Counts so far.
     counts: CountsView,
+    /// Seconds until it ends at the pace so far; from a twentieth of the documents on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds_left: Option<u64>,
     /// The generation that resulted.
     #[serde(skip_serializing_if = "Option::is_none")]
     generation: Option<u64>,
@@ -67,6 +70,8 @@ pub struct JobView {
 pub struct CountsView {
     /// Documents to look at; 0 until known.
     documents_total: u64,
+    /// Documents read, extracted and cut into chunks.
+    documents_read: u64,
     /// Documents dealt with.
     documents_done: u64,
     /// Documents that failed.
@@ -85,6 +90,7 @@ impl From<JobCounts> for CountsView {
     fn from(counts: JobCounts) -> Self {
         Self {
             documents_total: counts.documents_total,
+            documents_read: counts.documents_read,
             documents_done: counts.documents_done,
             documents_failed: counts.documents_failed,
             documents_reused: counts.documents_reused,
@@ -98,6 +104,7 @@ impl From<JobCounts> for CountsView {
 impl From<Job> for JobView {
     fn from(job: Job) -> Self {
         Self {
+            seconds_left: job.seconds_left(Timestamp::now()),
             id: job.id.to_string(),
             kind: job.kind,
             state: job.state,

@@ -1,20 +1,25 @@
 //! Retrieval scores on judged questions: nDCG@10, Recall@10, Recall@100 and MRR@10.
 //!
+//! [`spans`] scores the finer thing: how much of the words that answer is in the chunks that are found.
+//!
 //! Data sets are in the BEIR layout: `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`),
 //! `qrels/test.tsv` (question, document, grade). The index is built once a data set and embedder, kept, and reopened.
+
+mod spans;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, ensure};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
+pub use self::spans::SpanScores;
+use super::{Engine, fitting};
 use crate::config::TenantSettings;
 use crate::domain::{Attributes, Chunk, ContentHash, DocumentId, Extracted, Mode};
-use crate::embed::Purpose;
+use crate::embed::{Embedder, Purpose};
 use crate::index::{DocumentEntry, Generations, IndexSpec, IndexedDocument, Snapshot};
 use crate::ingest;
 
@@ -85,7 +90,7 @@ impl Engine {
     ) -> anyhow::Result<Scores> {
         let name = dataset.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let judgements = judgements(&dataset.join("qrels/test.tsv"))?;
-        let questions = lines(&dataset.join("queries.jsonl"))?;
+        let questions: Vec<Line> = lines(&dataset.join("queries.jsonl"))?;
         let snapshot = self.eval_index(dataset, work, settings, per, progress).await?;
         let mode = settings.retrieval.mode;
         let mut sums = [0.0; 4];
@@ -125,7 +130,7 @@ impl Engine {
             return Ok(open.snapshot());
         }
         generations.sweep()?;
-        let lines = lines(&dataset.join("corpus.jsonl"))?;
+        let lines: Vec<Line> = lines(&dataset.join("corpus.jsonl"))?;
         let mut writer = generations.begin(&spec, "eval")?;
         for (at, batch) in lines.chunks(BATCH).enumerate() {
             progress(at * BATCH, lines.len());
@@ -145,55 +150,72 @@ impl Engine {
         per: Per,
     ) -> anyhow::Result<Vec<IndexedDocument>> {
         let embedder = self.embedder_of(spec)?;
+        let chunking = fitting(&settings.chunking, &*embedder);
         let mut documents = Vec::with_capacity(lines.len());
-        let mut texts = Vec::new();
         for line in lines {
+            let extracted = extracted(line, per);
             let chunks = match per {
-                Per::Whole => vec![Chunk {
-                    ordinal: 0,
-                    start: 0,
-                    end: line.text.len(),
-                    text: line.text.clone(),
-                    heading: String::new(),
-                    page: None,
-                }],
-                Per::Chunk => {
-                    let extracted = Extracted {
-                        kind: "text".into(),
-                        title: line.title.clone(),
-                        text: line.text.clone(),
-                        marks: Vec::new(),
-                        warnings: Vec::new(),
-                    };
-                    ingest::split(&extracted, &settings.chunking, &|text| embedder.count_tokens(text))
-                }
+                Per::Whole => vec![whole(&extracted.text)],
+                Per::Chunk => ingest::split(&extracted, &chunking, &|text| embedder.count_tokens(text)),
             };
-            texts.extend(chunks.iter().map(|chunk| chunk.embedding_text(&line.title)));
-            documents.push(document(line, chunks)?);
+            documents.push(document(&line.id, extracted, chunks)?);
         }
-        let mut vectors = embedder.embed(&texts, Purpose::Passage).await?.vectors.into_iter();
-        for document in &mut documents {
-            document.vectors = vectors.by_ref().take(document.chunks.len()).collect();
-        }
+        embed_all(&*embedder, &mut documents).await?;
         Ok(documents)
     }
 }
 
-fn document(line: &Line, chunks: Vec<Chunk>) -> anyhow::Result<IndexedDocument> {
+/// Gives documents their vectors.
+async fn embed_all(embedder: &dyn Embedder, documents: &mut [IndexedDocument]) -> anyhow::Result<()> {
+    let texts = |one: &IndexedDocument| {
+        one.chunks.iter().map(|chunk| chunk.embedding_text(&one.entry.title)).collect::<Vec<_>>()
+    };
+    let texts: Vec<String> = documents.iter().flat_map(texts).collect();
+    let mut vectors = embedder.embed(&texts, Purpose::Passage).await?.vectors.into_iter();
+    for document in documents {
+        document.vectors = vectors.by_ref().take(document.chunks.len()).collect();
+    }
+    Ok(())
+}
+
+/// A line as a reader would give it; title and text are one where it is searched whole, as published scores have it.
+fn extracted(line: &Line, per: Per) -> Extracted {
+    let (title, text) = match per {
+        Per::Whole => (String::new(), format!("{} {}", line.title, line.text).trim().to_owned()),
+        Per::Chunk => (line.title.clone(), line.text.clone()),
+    };
+    Extracted { kind: "text".into(), title, text, marks: Vec::new(), warnings: Vec::new() }
+}
+
+/// A text as one chunk.
+fn whole(text: &str) -> Chunk {
+    Chunk {
+        ordinal: 0,
+        start: 0,
+        end: text.len(),
+        text: text.to_owned(),
+        heading: String::new(),
+        page: None,
+        passage_start: 0,
+        passage_end: text.len(),
+    }
+}
+
+fn document(id: &str, extracted: Extracted, chunks: Vec<Chunk>) -> anyhow::Result<IndexedDocument> {
     let entry = DocumentEntry {
-        id: DocumentId::parse(&line.id)?,
-        name: line.id.clone(),
-        title: line.title.clone(),
-        kind: "text".into(),
-        content_hash: ContentHash::of(line.text.as_bytes()),
-        bytes: line.text.len() as u64,
+        id: DocumentId::parse(id)?,
+        name: id.to_owned(),
+        title: extracted.title,
+        kind: extracted.kind,
+        content_hash: ContentHash::of(extracted.text.as_bytes()),
+        bytes: extracted.text.len() as u64,
         chunks: u32::try_from(chunks.len())?,
         pages: None,
         warnings: Vec::new(),
         attributes: Attributes::new(),
         language: String::new(),
     };
-    Ok(IndexedDocument { entry, text: Arc::from(line.text.as_str()), chunks, vectors: Vec::new() })
+    Ok(IndexedDocument { entry, text: extracted.text.into(), chunks, vectors: Vec::new() })
 }
 
 /// The documents of ranked chunks, each at its best chunk, at most [`DEPTH`].
@@ -232,7 +254,7 @@ fn score(found: &[DocumentId], right: &HashMap<String, u32>) -> [f64; 4] {
     [if ideal > 0.0 { gain / ideal } else { 0.0 }, recall(10), recall(100), first]
 }
 
-fn lines(path: &Path) -> anyhow::Result<Vec<Line>> {
+fn lines<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<T>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let line = |(at, line): (usize, &str)| {
         serde_json::from_str(line).with_context(|| format!("{}:{}", path.display(), at + 1))
