@@ -82,7 +82,7 @@ impl<'a> Browser<'a> {
     async fn follow(&mut self, path: &str, form: &str) -> Page {
         let redirect = self.post(path, form).await;
         assert_eq!(redirect.status, StatusCode::SEE_OTHER, "{path}: {}", redirect.text);
-        self.get(&redirect.location().to_owned()).await
+        self.get(redirect.location()).await
     }
 
     async fn upload(&mut self, tenant: &str, files: &[(&str, &str)]) -> Page {
@@ -263,7 +263,7 @@ async fn files_are_uploaded_together_asked_about_and_deleted() {
     let mut operator = Browser::signed_in(&app).await;
     let files = [("../<acme>\u{202e}.md", "# Walrus\n\nThe walrus budget is nine million.\n"), ("empty.txt", "")];
     let sent = operator.upload("acme", &files).await;
-    let told = operator.get(&sent.location().to_owned()).await;
+    let told = operator.get(sent.location()).await;
     told.shows("1 of 2 files stored.");
     told.shows("The document is empty.");
     assert!(!told.text.contains("<acme>") && !told.text.contains('\u{202e}'));
@@ -299,7 +299,7 @@ async fn a_file_over_the_limit_is_refused_with_a_page_that_says_so() {
     refused.shows("A file may have at most 1000 B here.");
     // One beside it that fits is kept.
     let mixed = operator.upload("acme", &[("long.txt", &"word ".repeat(300)), ("short.txt", "a few words")]).await;
-    operator.get(&mixed.location().to_owned()).await.shows("1 of 2 files stored.");
+    operator.get(mixed.location()).await.shows("1 of 2 files stored.");
 }
 
 #[tokio::test]
