@@ -54,8 +54,8 @@ pub(super) fn read(reply: &str) -> Option<String> {
     }
     let answer: Answer = serde_json::from_str(trimmed).ok()?;
     let words = answer.sentences.iter().filter(|sentence| !sentence.text.trim().is_empty()).map(|sentence| {
-        let markers: String = sentence.sources.iter().map(|number| format!("[{number}]")).collect();
-        format!("{} {markers}", sentence.text.trim()).trim_end().to_owned()
+        let markers: Vec<String> = sentence.sources.iter().map(|number| format!("[{number}]")).collect();
+        format!("{} {}", sentence.text.trim(), markers.concat()).trim_end().to_owned()
     });
     let words: Vec<String> = words.collect();
     (!words.is_empty()).then(|| words.join("\n"))

@@ -54,11 +54,11 @@ pub enum Told {
     /// The model broke off after words had left.
     BrokenOff {
         /// What was told until then. Its citations hold.
-        said: Answer,
+        said: Box<Answer>,
         /// Why it broke off.
         why: AnswerError,
         /// What the documents themselves say instead.
-        instead: Answer,
+        instead: Box<Answer>,
     },
 }
 
@@ -82,7 +82,7 @@ impl Engine {
         let found = self.evidence(snapshot, question, conversation, settings, metrics).await?;
         match self.write(snapshot, found, &settings.answer, metrics, None).await? {
             Told::Whole(answer) => Ok(answer),
-            Told::BrokenOff { instead, .. } => Ok(instead),
+            Told::BrokenOff { instead, .. } => Ok(*instead),
         }
     }
 
@@ -195,7 +195,8 @@ impl Engine {
         degraded.push(replaced(&why));
         // What rewriting took is counted once.
         let instead = Found { degraded, usage: Usage::default(), ..found.clone() };
-        Ok(Told::BrokenOff { said: said.close(found, metrics), why, instead: quotes.close(instead, metrics) })
+        let said = Box::new(said.close(found, metrics));
+        Ok(Told::BrokenOff { said, why, instead: Box::new(quotes.close(instead, metrics)) })
     }
 
     /// Lets the tenant's model answer, or quotes where there is none or it fails before a word has left.

@@ -176,7 +176,7 @@ impl Server {
         self.tasks.close();
         self.closing.cancel();
         let farewell = self.drain / FAREWELL;
-        if timeout(self.drain - farewell, self.tasks.wait()).await.is_ok() {
+        if timeout(self.drain.saturating_sub(farewell), self.tasks.wait()).await.is_ok() {
             return Drained { cut_off: 0 };
         }
         self.ending.cancel();

@@ -208,7 +208,7 @@ mod tests {
         assert!((recall - 10.0 / 30.0).abs() < 1e-9);
         assert!((precision - 10.0 / 100.0).abs() < 1e-9);
         assert!((iou - 10.0 / 120.0).abs() < 1e-9);
-        assert_eq!(score(&wanted, "a", &[]).map(|score| score.to_bits()), [0; 3]);
+        assert_eq!(score(&wanted, "a", &[]).map(f64::to_bits), [0; 3]);
     }
 
     #[test]

@@ -128,7 +128,7 @@ impl Telling {
             Ok(Told::BrokenOff { said, why, instead }) => {
                 self.prove(&said.citations, said.usage);
                 let error = ApiError::new(Code::AnswerBrokenOff, format!("the answer is not whole, since {why}"));
-                self.fail(error, Some(instead));
+                self.fail(error, Some(*instead));
             }
             Err(error) => self.fail(error.into(), None),
         }
