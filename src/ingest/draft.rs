@@ -19,6 +19,8 @@ pub(super) struct Draft {
     marks: Vec<Mark>,
     title: String,
     warnings: Vec<String>,
+    /// Why the first part that could not be read could not.
+    failed_part: Option<ExtractError>,
     max_bytes: usize,
     overflowed: bool,
     /// Line breaks owed before the next word: 1 ends a line, 2 ends a block.
@@ -45,6 +47,7 @@ impl Draft {
             marks: Vec::new(),
             title: String::new(),
             warnings: Vec::new(),
+            failed_part: None,
             max_bytes,
             overflowed: false,
             gap: 0,
@@ -249,6 +252,13 @@ impl Draft {
         }
     }
 
+    /// Keeps that a part could not be read: a warning if there is other text, else the document's own failure.
+    pub fn fail_part(&mut self, name: &str, error: &ExtractError) {
+        let message = format!("{name}: {error}");
+        self.warn(message.clone());
+        self.failed_part.get_or_insert(ExtractError { code: error.code, message });
+    }
+
     /// Whether the text limit is passed, so that going on is wasted work.
     pub fn is_full(&self) -> bool {
         self.overflowed
@@ -275,13 +285,17 @@ impl Draft {
     /// The finished document.
     ///
     /// # Errors
-    /// `too_large` past the limit, `no_text_found` when there is nothing but white space.
+    /// `too_large` past the limit; where there is nothing but white space, why its first part could not be read, else
+    /// `no_text_found`.
     pub fn finish(mut self, kind: &str) -> Result<Extracted, ExtractError> {
         if self.overflowed {
             let limit = self.max_bytes >> 20;
             return Err(ExtractError::too_large(&format!("The document holds more than {limit} MiB of text.")));
         }
         if self.text.trim().is_empty() {
+            if let Some(error) = self.failed_part {
+                return Err(error);
+            }
             let scanned = "Is it scanned? Run text recognition (OCR) over it and upload that.";
             return Err(ExtractError::no_text_found(self.warnings.first().map_or(scanned, String::as_str)));
         }

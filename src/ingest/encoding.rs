@@ -1,6 +1,7 @@
 //! Bytes of unknown encoding to clean text.
 //!
-//! In order: byte order mark, a label the format declares, UTF-8, UTF-16 by its zero bytes, statistics (`chardetng`).
+//! In order: UTF-32, byte order mark, UTF-16 by its zero bytes, UTF-8, a label the format declares, UTF-8 with some
+//! damage, statistics (`chardetng`).
 
 use std::borrow::Cow;
 
@@ -13,6 +14,10 @@ use crate::ingest::ExtractError;
 const SAMPLE_BYTES: usize = 64 << 10;
 /// Share of unreadable characters above which the bytes are no text, one in so many.
 const ONE_UNREADABLE_IN: usize = 20;
+/// Text is UTF-8 with some damage when at most one of so many of its characters beyond ASCII is broken.
+const ONE_BROKEN_IN: usize = 10;
+/// Bytes that are valid UTF-8 are UTF-16 only when at least one of so many is zero: in ASCII, every second is.
+const ONE_ZERO_IN: usize = 5;
 
 /// Text and how it was read.
 pub(super) struct Decoded {
@@ -27,15 +32,17 @@ pub(super) struct Decoded {
 /// # Errors
 /// `unsupported_format` when no encoding makes text of the bytes.
 pub(super) fn decode(bytes: &[u8], label: Option<&str>) -> Result<Decoded, ExtractError> {
+    if let Some(text) = utf32(bytes) {
+        return Ok(Decoded { text: clean(&text).into_owned(), unreadable: 0 });
+    }
     let declared = label.and_then(|label| Encoding::for_label(label.trim().as_bytes()));
     let encoding = match Encoding::for_bom(bytes) {
         Some((encoding, _)) => encoding,
         None => detect(bytes, declared).ok_or_else(not_text)?,
     };
     let (text, _) = encoding.decode_with_bom_removal(bytes);
-    let before = usize::from(encoding != UTF_8);
     let unreadable = text.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER).count();
-    if unreadable > before + text.chars().count() / ONE_UNREADABLE_IN {
+    if unreadable > 1 + text.chars().count() / ONE_UNREADABLE_IN {
         return Err(not_text());
     }
     Ok(Decoded { text: clean(&text).into_owned(), unreadable })
@@ -58,6 +65,7 @@ fn detect(bytes: &[u8], declared: Option<&'static Encoding>) -> Option<&'static 
     }
     match declared {
         Some(encoding) if encoding != UTF_8 && !encoding.decode_without_bom_handling(bytes).1 => Some(encoding),
+        _ if is_damaged_utf8(bytes) => Some(UTF_8),
         _ => Some(guess(bytes)),
     }
 }
@@ -66,33 +74,56 @@ fn is_utf8(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok()
 }
 
+/// ASCII tells nothing: a sample from where the first other byte stands.
+fn telling_sample(bytes: &[u8]) -> &[u8] {
+    let from = bytes.iter().position(|byte| !byte.is_ascii() || *byte == 0x1b).unwrap_or(0);
+    &bytes[from..bytes.len().min(from + SAMPLE_BYTES)]
+}
+
+/// Whether a byte here and there is all that keeps the bytes from being UTF-8, or the cut at their end.
+fn is_damaged_utf8(bytes: &[u8]) -> bool {
+    let sample = telling_sample(bytes);
+    let (mut whole, mut broken) = (0, 0);
+    let mut end = sample.len();
+    for chunk in sample.utf8_chunks() {
+        whole += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        end -= chunk.valid().len() + chunk.invalid().len();
+        // What is cut off at the end is no sign of another encoding.
+        broken += usize::from(!chunk.invalid().is_empty() && end > 0);
+    }
+    whole > 0 && broken * ONE_BROKEN_IN <= whole
+}
+
+/// UTF-32 in either order of bytes: nothing else makes a character of every four bytes.
+fn utf32(bytes: &[u8]) -> Option<String> {
+    let (units, rest) = bytes.as_chunks::<4>();
+    let read = |order: fn([u8; 4]) -> u32| -> Option<String> {
+        units.iter().map(|unit| char::from_u32(order(*unit))).collect()
+    };
+    let text = read(u32::from_le_bytes).or_else(|| read(u32::from_be_bytes))?;
+    (rest.is_empty() && !text.is_empty() && !text.contains('\0')).then_some(text)
+}
+
 fn guess(bytes: &[u8]) -> &'static Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    // ASCII tells nothing: the statistics begin where the first other byte stands.
-    let from = bytes.iter().position(|byte| !byte.is_ascii() || *byte == 0x1b).unwrap_or(0);
-    let sample = &bytes[from..bytes.len().min(from + SAMPLE_BYTES)];
-    detector.feed(sample, true);
+    detector.feed(telling_sample(bytes), true);
     detector.guess(None, Utf8Detection::Deny)
 }
 
-/// UTF-16 without a mark: spaces, digits and line ends leave a zero in every second byte, in any language.
+/// UTF-16 without a mark: in the right order of bytes there are spaces or line ends, and no character is odd.
 fn utf16(bytes: &[u8]) -> Option<&'static Encoding> {
     let sample = &bytes[..bytes.len().min(SAMPLE_BYTES) & !1];
-    if sample.len() < 4 {
+    let zeros = sample.iter().map(|byte| usize::from(*byte == 0)).sum::<usize>();
+    if zeros == 0 || is_utf8(bytes) && zeros * ONE_ZERO_IN < sample.len() {
         return None;
     }
-    let pairs = sample.len() / 2;
-    let zeros = |offset: usize| sample.iter().skip(offset).step_by(2).filter(|byte| **byte == 0).count();
-    let (high, low) = (zeros(0), zeros(1));
-    let plenty = (pairs / 20).max(1);
-    let encoding = match (high, low) {
-        (0, low) if low >= plenty => UTF_16LE,
-        (high, 0) if high >= plenty => UTF_16BE,
-        _ => return None,
+    let blanks = |encoding: &&'static Encoding| {
+        let (text, malformed) = encoding.decode_without_bom_handling(sample);
+        let odd = text.chars().filter(|c| c.is_control() && !c.is_whitespace() || matches!(c, '\u{e000}'..='\u{f8ff}'));
+        let sound = odd.count() * ONE_UNREADABLE_IN <= sample.len() / 2 && (!malformed || bytes.len() > sample.len());
+        if sound { text.chars().filter(|c| matches!(c, ' ' | '\n')).count() } else { 0 }
     };
-    let (text, malformed) = encoding.decode_without_bom_handling(sample);
-    let odd = text.chars().filter(|c| c.is_control() && !c.is_whitespace()).count();
-    (odd * ONE_UNREADABLE_IN <= pairs && (!malformed || bytes.len() > sample.len())).then_some(encoding)
+    [UTF_16LE, UTF_16BE].into_iter().max_by_key(blanks).filter(|encoding| blanks(encoding) > 0)
 }
 
 /// Whether the beginning holds control characters that no text has.
@@ -164,6 +195,32 @@ mod tests {
         assert_eq!(text(&big), sample);
         assert_eq!(text(&[&[0xff, 0xfe][..], &little].concat()), sample);
         assert_eq!(text(&[&[0xfe, 0xff][..], &big].concat()), sample);
+    }
+
+    #[test]
+    fn utf16_of_a_language_without_latin_letters_is_known_by_its_line_ends() {
+        let sample = "吾輩は猫である。\u{3000}名前はまだ無い。どこで生れたかとんと見当がつかぬ。何でも薄暗いじめじめした所で。\n";
+        let little: Vec<u8> = sample.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = sample.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!((text(&little).as_str(), text(&big).as_str()), (sample, sample));
+    }
+
+    #[test]
+    fn utf32_is_read_in_both_orders() {
+        let sample = "Price 猫 😀\n";
+        let little: Vec<u8> = sample.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+        let big: Vec<u8> = sample.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect();
+        assert_eq!(text(&little), sample);
+        assert_eq!(text(&[&[0, 0, 0xfe, 0xff][..], &big].concat()), sample);
+    }
+
+    #[test]
+    fn a_broken_byte_does_not_make_another_encoding_of_utf8() {
+        let sample = "Grüße aus Köln, schöne Straße, früher Schnee, müde Füße, süße Äpfel".as_bytes();
+        let broken = decode(&[sample, b" \xff ", sample].concat(), None).unwrap();
+        assert_eq!((broken.unreadable, broken.text.contains("Köln")), (1, true));
+        assert_eq!(decode(&sample[..5], None).unwrap().text, "Gr\u{fc}\u{fffd}");
+        assert_eq!(text(b"caf\xe9"), "café");
     }
 
     #[test]

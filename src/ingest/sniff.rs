@@ -1,9 +1,13 @@
 //! Which format some bytes are: by content, and by name only where content cannot tell.
 
-/// Formats that are not text: told by their first bytes.
+/// Formats that are no text to decode as a whole: told by their first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Binary {
     Pdf,
+    /// A message, whose parts have encodings of their own.
+    Mail,
+    /// Messages one after another, as mail programs keep them.
+    Mailbox,
     /// A ZIP archive, and all that live in one: DOCX, PPTX, XLSX, ODT, ODS, ODP, EPUB.
     Zip,
     Rtf,
@@ -20,12 +24,13 @@ pub(super) enum Textual {
     Markdown,
     Html,
     Xml,
+    /// An OpenDocument file that is one piece of XML.
+    FlatOpenDocument,
     Json,
     JsonLines,
     /// Rows of cells parted by this character.
     Table(char),
     Code,
-    Mail,
 }
 
 impl Textual {
@@ -36,11 +41,11 @@ impl Textual {
             Self::Markdown => "markdown",
             Self::Html => "html",
             Self::Xml => "xml",
+            Self::FlatOpenDocument => "odf",
             Self::Json => "json",
             Self::JsonLines => "jsonl",
             Self::Table(_) => "csv",
             Self::Code => "code",
-            Self::Mail => "eml",
         }
     }
 }
@@ -80,25 +85,51 @@ const HEAD_CHARS: usize = 4096;
 /// Lines looked at.
 const HEAD_LINES: usize = 40;
 
-/// The binary format of `bytes`, if it is one.
-pub(super) fn binary(bytes: &[u8]) -> Option<Binary> {
+/// The binary format of `bytes`, if it is one; `name` is the file's name.
+pub(super) fn binary(name: &str, bytes: &[u8]) -> Option<Binary> {
     let head = &bytes[..bytes.len().min(PDF_HEADER_WITHIN)];
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         return Some(Binary::Zip);
     }
-    if head.starts_with(b"{\\rtf") {
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    if text.starts_with(b"{\\rtf") {
         return Some(Binary::Rtf);
     }
     if head.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
         return Some(Binary::Compound);
     }
-    if head.windows(5).any(|window| window == b"%PDF-") {
+    if text.starts_with(b"%PDF-") || has(head, b"%PDF-") && has(bytes, b" obj") || ends_as_pdf(bytes) {
         return Some(Binary::Pdf);
     }
     // Two letters are a word as well as a magic number: only bytes that no text has decide.
     let texty = !head.iter().any(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31));
     let known = |(magic, _): &&(&[u8], &str)| head.starts_with(magic) && !(texty && magic.is_ascii());
-    FOREIGN.iter().find(known).map(|(_, what)| Binary::Foreign(what))
+    if let Some((_, what)) = FOREIGN.iter().find(known) {
+        return Some(Binary::Foreign(what));
+    }
+    mail(name, bytes)
+}
+
+/// Whether it is a PDF whose beginning is lost: its objects would be read as words.
+fn ends_as_pdf(bytes: &[u8]) -> bool {
+    let tail = &bytes[bytes.len().saturating_sub(PDF_HEADER_WITHIN)..];
+    has(tail, b"startxref") && has(tail, b"%%EOF") && has(bytes, b"endobj")
+}
+
+fn has(bytes: &[u8], word: &[u8]) -> bool {
+    bytes.windows(word.len()).any(|window| window == word)
+}
+
+/// Mail begins with lines of ASCII, whatever follows.
+fn mail(name: &str, bytes: &[u8]) -> Option<Binary> {
+    let head: String = bytes.iter().take(HEAD_CHARS).map(|byte| char::from(*byte)).collect();
+    let head = head.trim_start_matches("ï»¿").trim_start();
+    let extension = extension(name);
+    // The line that begins each message of a mailbox is no field: `From sender date`.
+    match head.strip_prefix("From ").and_then(|rest| rest.split_once('\n')) {
+        Some((_, message)) => looks_like_mail(message, &extension).then_some(Binary::Mailbox),
+        None => looks_like_mail(head, &extension).then_some(Binary::Mail),
+    }
 }
 
 /// The encoding that HTML or XML declares of itself, read from the ASCII of its beginning.
@@ -143,6 +174,9 @@ fn by_markup(head: &str, extension: &str) -> Option<Textual> {
     if whole_page || lower.starts_with("<?xml") && lower.contains("<html") {
         return Some(Textual::Html);
     }
+    if lower.starts_with("<?xml") && lower.contains("<office:document") {
+        return Some(Textual::FlatOpenDocument);
+    }
     if lower.starts_with("<?xml") || lower.starts_with("<!doctype") {
         return Some(Textual::Xml);
     }
@@ -158,18 +192,19 @@ fn by_markup(head: &str, extension: &str) -> Option<Textual> {
     }
 }
 
-/// JSON and mail, which a parser or their first lines prove.
+/// JSON, which a parser proves.
 fn by_structure(text: &str, head: &str, extension: &str) -> Option<Textual> {
-    if head.starts_with(['{', '[']) {
-        if is_json(text) {
-            return Some(Textual::Json);
-        }
-        let mut lines = text.lines().filter(|line| !line.trim().is_empty()).take(HEAD_LINES).peekable();
-        if lines.peek().is_some() && lines.all(is_json) {
-            return Some(Textual::JsonLines);
-        }
+    if !head.starts_with(['{', '[']) {
+        return None;
     }
-    looks_like_mail(head, extension).then_some(Textual::Mail)
+    if is_json(text) {
+        return Some(Textual::Json);
+    }
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).take(HEAD_LINES).collect();
+    let records = lines.iter().filter(|line| is_json(line)).count();
+    // By their name, records with a broken one among them are records still.
+    let enough = if matches!(extension, "jsonl" | "ndjson") { lines.len().div_ceil(2) } else { lines.len() };
+    (records >= enough && records > 0).then_some(Textual::JsonLines)
 }
 
 fn is_json(text: &str) -> bool {
@@ -191,7 +226,7 @@ fn looks_like_mail(head: &str, extension: &str) -> bool {
         "content-type",
         "reply-to",
     ];
-    let fields = head.lines().take_while(|line| !line.is_empty()).take(HEAD_LINES);
+    let fields = head.lines().take_while(|line| !line.trim().is_empty()).take(HEAD_LINES);
     let names = fields.filter(|line| !line.starts_with([' ', '\t'])).map_while(|line| {
         let (name, _) = line.split_once(':')?;
         let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
@@ -343,8 +378,23 @@ mod tests {
         assert_eq!(textual("x.txt", "<?xml version='1.0'?><a/>"), Textual::Xml);
         assert_eq!(textual("x.html", r#"{"a": 1}"#), Textual::Json);
         assert_eq!(textual("x", "{\"a\": 1}\n{\"a\": 2}\n"), Textual::JsonLines);
-        assert_eq!(textual("x", "From: a\nTo: b\nSubject: c\n\nhello"), Textual::Mail);
-        assert_eq!(binary(b"%PDF-1.7"), Some(Binary::Pdf));
+        assert_eq!(textual("x.jsonl", "{\"a\": 1}\n{\"a\": oops\n{\"a\": 2}\n"), Textual::JsonLines);
+        assert_eq!(binary("", b"%PDF-1.7"), Some(Binary::Pdf));
+        assert_eq!(binary("", b" \r\n{\\rtf1 x}"), Some(Binary::Rtf));
+    }
+
+    #[test]
+    fn a_text_that_speaks_of_pdf_is_none() {
+        assert_eq!(binary("", b"A file begins with %PDF-1.7, says the norm."), None);
+        assert_eq!(binary("", b"%PF1.7\n1 0 obj\nendobj\nstartxref\n9\n%%EOF"), Some(Binary::Pdf));
+        assert_eq!(binary("", b"HTTP/1.1 200 OK\r\n\r\n%PDF-1.7\n1 0 obj"), Some(Binary::Pdf));
+    }
+
+    #[test]
+    fn mail_is_known_by_its_fields_whatever_bytes_follow() {
+        assert_eq!(binary("x", b"From: a\nTo: b\nSubject: c\n\n\xff\x00"), Some(Binary::Mail));
+        assert_eq!(binary("x", b"From a@b Mon Jan  1 2024\nFrom: a\nTo: b\nSubject: c\n"), Some(Binary::Mailbox));
+        assert_eq!(binary("x", b"From: a\nand other words"), None);
     }
 
     #[test]
@@ -366,8 +416,8 @@ mod tests {
 
     #[test]
     fn a_word_is_not_taken_for_a_magic_number() {
-        assert_eq!(binary(b"BMW builds cars"), None);
-        assert_eq!(binary(b"BM\x36\x00\x0c\x00"), Some(Binary::Foreign("A bitmap image")));
+        assert_eq!(binary("", b"BMW builds cars"), None);
+        assert_eq!(binary("", b"BM\x36\x00\x0c\x00"), Some(Binary::Foreign("A bitmap image")));
     }
 
     #[test]

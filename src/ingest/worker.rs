@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr};
+use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetError, RulesetStatus};
 use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 
 use crate::ingest::protocol::{MAX_HEADER_BYTES, Request, pack, read_frame, write_frame};
@@ -69,13 +69,14 @@ fn limit(resource: Resource, most: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
 }
 
-fn forbid_files_and_network() -> Result<(), landlock::RulesetError> {
-    Ruleset::default()
+/// Closes the file system and the network to this thread; says how much of that the kernel knows.
+fn forbid_files_and_network() -> Result<RulesetStatus, RulesetError> {
+    let restricted = Ruleset::default()
         .handle_access(AccessFs::from_all(LANDLOCK))?
         .handle_access(AccessNet::from_all(LANDLOCK))?
         .create()?
         .restrict_self()?;
-    Ok(())
+    Ok(restricted.ruleset)
 }
 
 #[cfg(test)]
@@ -103,6 +104,34 @@ mod tests {
     #[test]
     fn a_document_that_cannot_be_read_is_an_answer_too() {
         assert_eq!(answer("nothing.txt", b"").unwrap_err().code, "empty_file");
+    }
+
+    #[test]
+    fn a_confined_thread_reaches_no_file_and_no_address() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "text").unwrap();
+        // The rules bind the thread that asks for them and no other.
+        let attempts = std::thread::spawn(move || {
+            let status = forbid_files_and_network().unwrap();
+            let kinds = [
+                std::fs::read(&file).err(),
+                std::fs::write(&file, "other").err(),
+                std::fs::read_dir("/").err(),
+                std::net::TcpStream::connect(address).err(),
+                std::net::TcpListener::bind("127.0.0.1:0").err(),
+            ]
+            .map(|error| error.map(|error| error.kind()));
+            (status, kinds)
+        });
+        let (status, kinds) = attempts.join().unwrap();
+        if status == RulesetStatus::FullyEnforced {
+            assert_eq!(kinds, [Some(io::ErrorKind::PermissionDenied); 5]);
+        } else {
+            eprintln!("skipped: this kernel knows no Landlock, or an older one");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod admin;
 mod answers;
 mod documents;
+mod extraction;
 mod generations;
 mod harness;
 mod injection;

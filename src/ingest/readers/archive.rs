@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::budget::Budget;
 use super::package::Package;
-use super::{epub, odf, office, parts, read_part, sheet};
+use super::{docx, epub, odf, parts, pptx, read_part, sheet};
 use crate::ingest::ExtractError;
 use crate::ingest::draft::Draft;
 
@@ -48,8 +48,8 @@ fn read_office(
     budget: &mut Budget,
 ) -> Result<&'static str, ExtractError> {
     match main.split('/').next().unwrap_or_default() {
-        "word" => office::read_docx(package, main, draft, budget).map(|()| "docx"),
-        "ppt" => office::read_pptx(package, main, draft, budget).map(|()| "pptx"),
+        "word" => docx::read(package, main, draft, budget).map(|()| "docx"),
+        "ppt" => pptx::read(package, main, draft, budget).map(|()| "pptx"),
         "xl" if Path::new(main).extension().is_some_and(|ending| ending == "xml") => {
             sheet::read(package, main, draft, budget).map(|()| "xlsx")
         }
@@ -78,20 +78,9 @@ fn read_archive(package: &mut Package, draft: &mut Draft, budget: &mut Budget) -
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Cursor, Write};
-
     use crate::domain::MarkKind;
+    use crate::ingest::readers::package::tests::zip;
     use crate::ingest::{ReadLimits, extract_here};
-
-    /// A ZIP archive of these files.
-    fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        for (name, bytes) in files {
-            writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
-            writer.write_all(bytes).unwrap();
-        }
-        writer.finish().unwrap().into_inner()
-    }
 
     const LIMITS: ReadLimits = ReadLimits { max_text_bytes: 1 << 20 };
 
@@ -117,6 +106,14 @@ mod tests {
         let bytes = zip(&[("a.txt", &vec![b' '; (256 << 20) + 1])]);
         assert!(bytes.len() < 1 << 20);
         assert_eq!(extract_here("", &bytes, &LIMITS).unwrap_err().code, "too_large");
+    }
+
+    #[test]
+    fn an_archive_of_nothing_readable_fails_as_its_first_file_does() {
+        let bytes = zip(&[("a.png", b"\x89PNG\0"), ("b.pdf", b"%PDF-1.7 and no more"), ("c.txt", b"")]);
+        let error = extract_here("", &bytes, &LIMITS).unwrap_err();
+        assert_eq!(error.code, "damaged_file");
+        assert!(error.message.starts_with("b.pdf: "), "{error}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSin
 use crate::domain::MarkKind;
 use crate::ingest::draft::Draft;
 use crate::ingest::readers::grid::Grids;
+use crate::ingest::readers::tags;
 
 /// Elements that are dropped with all they hold.
 const DROPPED: [&str; 14] = [
@@ -23,9 +24,10 @@ const NEVER_TEXT: [&str; 3] = ["script", "style", "svg"];
 /// Reads a page; one that has nothing outside navigation and fallbacks is read with them.
 pub(super) fn read(html: &str, draft: &mut Draft) {
     let before = draft.len();
-    run(html, draft, &DROPPED);
+    let html = tags::cut(html);
+    run(&html, draft, &DROPPED);
     if draft.since(before).trim().is_empty() {
-        run(html, draft, &NEVER_TEXT);
+        run(&html, draft, &NEVER_TEXT);
     }
 }
 

@@ -11,10 +11,14 @@ pub(super) fn read(json: &str, draft: &mut Draft) {
     draft.verbatim(&crate::ingest::encoding::clean(&text));
 }
 
-/// Lays out JSON Lines: each record is a block of its own.
+/// Lays out JSON Lines: each record is a block of its own; a broken one stays as it is.
 pub(super) fn read_lines(lines: &str, draft: &mut Draft) {
     for line in lines.lines().filter(|line| !line.trim().is_empty()) {
-        read(line, draft);
+        if serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok() {
+            read(line, draft);
+        } else {
+            draft.verbatim(line.trim());
+        }
         if draft.is_full() {
             break;
         }
@@ -124,6 +128,16 @@ mod tests {
     #[test]
     fn each_line_of_json_lines_is_a_block() {
         assert_eq!(read("{\"a\": 1}\n\n{\"a\": 2}\n"), ("jsonl".into(), "{\n  \"a\": 1\n}\n\n{\n  \"a\": 2\n}".into()));
+    }
+
+    #[test]
+    fn a_broken_record_of_json_lines_is_kept_as_it_is() {
+        let lines = b"{\"a\": 1}\n{\"a\": \"\\u00e4, oops\n[2]";
+        let read = extract_here("a.jsonl", lines, &ReadLimits { max_text_bytes: 1000 }).unwrap();
+        assert_eq!(
+            (read.kind.as_str(), read.text.as_str()),
+            ("jsonl", "{\n  \"a\": 1\n}\n\n{\"a\": \"\\u00e4, oops\n\n[\n  2\n]")
+        );
     }
 
     #[test]

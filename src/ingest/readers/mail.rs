@@ -8,6 +8,35 @@ use crate::ingest::ExtractError;
 use crate::ingest::draft::Draft;
 use crate::ingest::encoding::clean;
 
+/// Reads the messages of a mailbox, each as a part named for its subject.
+pub(super) fn read_box(bytes: &[u8], draft: &mut Draft, budget: &mut Budget) -> Result<(), ExtractError> {
+    for message in messages(bytes) {
+        let Some(message) = MessageParser::default().parse(message) else { continue };
+        let name = message.subject().unwrap_or("message").to_owned();
+        read_part(&name, draft, budget, |draft, budget| read_message(&message, draft, budget))?;
+        if draft.is_full() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The messages of a mailbox: each begins after a line `From …`, which follows an empty line.
+fn messages(bytes: &[u8]) -> Vec<&[u8]> {
+    let (mut messages, mut begin, mut end, mut blank) = (Vec::new(), 0, 0, true);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if blank && line.starts_with(b"From ") {
+            messages.push(&bytes[begin..end]);
+            begin = end + line.len();
+        }
+        end += line.len();
+        blank = line.trim_ascii().is_empty();
+    }
+    messages.push(&bytes[begin..]);
+    messages.retain(|message| !message.trim_ascii().is_empty());
+    messages
+}
+
 /// Reads a message.
 pub(super) fn read(bytes: &[u8], draft: &mut Draft, budget: &mut Budget) -> Result<(), ExtractError> {
     let message = MessageParser::default().parse(bytes).ok_or_else(|| ExtractError::damaged("it is no mail"))?;
@@ -29,8 +58,12 @@ fn read_message(message: &Message, draft: &mut Draft, budget: &mut Budget) -> Re
         draft.words(&format!("Date: {}", date.to_rfc3339()));
     }
     draft.end_block();
-    for part in message.text_bodies() {
-        read_body(part, draft);
+    let written = |part: &MessagePart| part.text_contents().is_some_and(|words| !words.trim().is_empty());
+    // Some senders leave the plain form of their words empty.
+    if message.text_bodies().any(written) {
+        message.text_bodies().for_each(|part| read_body(part, draft));
+    } else {
+        message.html_bodies().for_each(|part| read_body(part, draft));
     }
     for part in message.attachments() {
         read_attachment(part, draft, budget)?;
@@ -88,12 +121,29 @@ mod tests {
             --x--\r\n";
         let read = extract_here("m.eml", mail.as_bytes(), &ReadLimits { max_text_bytes: 10_000 }).unwrap();
         assert_eq!((read.kind.as_str(), read.title.as_str()), ("eml", "Report"));
-        assert_eq!(
-            read.text.trim_end(),
-            "Report\n\nFrom: Jürgen <j@example.com>\nTo: b@example.com\n\nGrüße\n\nAttached\n\npage"
-        );
+        assert_eq!(read.text, "Report\n\nFrom: Jürgen <j@example.com>\nTo: b@example.com\n\nGrüße\n\nAttached\n\npage");
         let part = read.marks.iter().find(|mark| mark.kind == MarkKind::Part { name: "a.html".into() }).unwrap();
-        assert_eq!(read.text[part.start..part.end].trim_end(), "Attached\n\npage");
+        assert_eq!(&read.text[part.start..part.end], "Attached\n\npage");
         assert!(read.warnings.is_empty(), "{:?}", read.warnings);
+    }
+
+    #[test]
+    fn words_that_stand_in_the_html_form_alone_are_read() {
+        let mail = "From: a\nTo: b\nSubject: S\nMIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=x\n\n\
+            --x\nContent-Type: text/plain\n\n \n--x\nContent-Type: text/html\n\n<p>only here</p>\n--x--\n";
+        let read = extract_here("m.eml", mail.as_bytes(), &ReadLimits { max_text_bytes: 10_000 }).unwrap();
+        assert!(read.text.ends_with("only here"), "{}", read.text);
+    }
+
+    #[test]
+    fn each_message_of_a_mailbox_is_a_part() {
+        let mailbox = "From a@b Mon Jan  1 10:00:00 2024\nFrom: a\nTo: b\nSubject: One\n\nfirst\nFrom here on\n\n\
+            From c@d Tue Jan  2 10:00:00 2024\nFrom: c\nTo: d\nSubject: Two\n\nsecond\n";
+        let read = extract_here("", mailbox.as_bytes(), &ReadLimits { max_text_bytes: 10_000 }).unwrap();
+        assert_eq!(read.kind, "mbox");
+        assert!(read.text.contains("first\nFrom here on") && read.text.ends_with("second"), "{}", read.text);
+        let part = |name: &str| MarkKind::Part { name: name.into() };
+        let parts: Vec<_> = read.marks.iter().map(|mark| &mark.kind).collect();
+        assert!(parts.contains(&&part("One")) && parts.contains(&&part("Two")));
     }
 }

@@ -1,21 +1,25 @@
 //! One reader a format: bytes or decoded text in, words and marks into a [`Draft`].
 
 mod archive;
+mod body;
 mod budget;
 mod csv;
+mod docx;
 mod epub;
 mod grid;
 mod html;
 mod json;
 mod mail;
 mod markdown;
+mod numbering;
 mod odf;
-mod office;
 mod package;
 mod parts;
 mod pdf;
+mod pptx;
 mod rtf;
 mod sheet;
+mod tags;
 mod xml;
 
 use self::budget::Budget;
@@ -47,16 +51,18 @@ fn read(name: &str, bytes: &[u8], draft: &mut Draft, budget: &mut Budget) -> Res
     if bytes.is_empty() {
         return Err(ExtractError::empty_file());
     }
-    match sniff::binary(bytes) {
+    match sniff::binary(name, bytes) {
         Some(Binary::Zip) => archive::read(bytes, draft, budget),
         Some(Binary::Rtf) => {
             rtf::read(bytes, draft);
             Ok("rtf")
         }
         Some(Binary::Pdf) => pdf::read(bytes, draft).map(|()| "pdf"),
+        Some(Binary::Mail) => mail::read(bytes, draft, budget).map(|()| "eml"),
+        Some(Binary::Mailbox) => mail::read_box(bytes, draft, budget).map(|()| "mbox"),
         Some(Binary::Compound) => Err(compound(bytes)),
         Some(Binary::Foreign(what)) => Err(ExtractError::unsupported(what)),
-        None => read_textual(name, bytes, draft, budget),
+        None => read_textual(name, bytes, draft),
     }
 }
 
@@ -70,12 +76,7 @@ fn compound(bytes: &[u8]) -> ExtractError {
     }
 }
 
-fn read_textual(
-    name: &str,
-    bytes: &[u8],
-    draft: &mut Draft,
-    budget: &mut Budget,
-) -> Result<&'static str, ExtractError> {
+fn read_textual(name: &str, bytes: &[u8], draft: &mut Draft) -> Result<&'static str, ExtractError> {
     let decoded = decode(bytes, sniff::declared_encoding(bytes).as_deref())?;
     if decoded.unreadable > 0 {
         draft.warn(format!("{} characters could not be read.", decoded.unreadable));
@@ -83,8 +84,10 @@ fn read_textual(
     let text = decoded.text.as_str();
     let format = sniff::textual(name, text);
     match format {
-        Textual::Mail => mail::read(bytes, draft, budget)?,
         Textual::Xml => xml::read(text, draft)?,
+        Textual::FlatOpenDocument => {
+            odf::read_flat(text, draft)?;
+        }
         Textual::Markdown => markdown::read(text, draft),
         Textual::Html => html::read(text, draft),
         Textual::Json => json::read(text, draft),
@@ -122,7 +125,7 @@ fn read_part(
         // A picture beside a text is no loss.
         Err(error) if error.code == "unsupported_format" => Ok(()),
         Err(error) => {
-            draft.warn(format!("{name}: {error}"));
+            draft.fail_part(name, &error);
             Ok(())
         }
         Ok(()) => Ok(()),

@@ -1,4 +1,4 @@
-//! ODT, ODS and ODP: OpenDocument (ISO/IEC 26300), from its `content.xml`.
+//! ODT, ODS and ODP: OpenDocument (ISO/IEC 26300), from its `content.xml`, and for text what stands in its margins.
 
 use super::budget::Budget;
 use super::grid::Grids;
@@ -10,8 +10,14 @@ use crate::ingest::draft::Draft;
 
 /// A cell that says it repeats is written so often at most: spreadsheets fill rows to their end with empty ones.
 const MAX_REPEATED_CELLS: usize = 256;
-/// Elements whose words are not the document's: comments, deleted text, names of things.
-const DROPPED: [&str; 6] = ["annotation", "tracked-changes", "note-citation", "sequence-decls", "forms", "desc"];
+/// A row that says it repeats is written so often at most.
+const MAX_REPEATED_ROWS: usize = 100;
+/// Elements whose words are not the document's: deleted text, names of things, pictures.
+const DROPPED: [&str; 6] = ["tracked-changes", "note-citation", "sequence-decls", "forms", "desc", "binary-data"];
+/// Elements that stand in a sentence but are no part of it: comments, footnotes and endnotes.
+const ASIDES: [&str; 2] = ["annotation", "note-body"];
+/// What is printed on every page, in `styles.xml`.
+const MARGINS: [&str; 6] = ["header", "footer", "header-left", "footer-left", "header-first", "footer-first"];
 
 /// Reads an OpenDocument package.
 pub(super) fn read(package: &mut Package, draft: &mut Draft, budget: &mut Budget) -> Result<(), ExtractError> {
@@ -26,7 +32,24 @@ pub(super) fn read(package: &mut Package, draft: &mut Draft, budget: &mut Budget
         return Err(ExtractError::needs_password());
     }
     let xml = package.text("content.xml", budget)?.ok_or_else(|| ExtractError::damaged("its content is missing"))?;
-    walk(&xml, &mut Body::new(draft))
+    let spreadsheet = read_flat(&xml, draft)?;
+    match package.text("styles.xml", budget)? {
+        Some(styles) if !spreadsheet => {
+            let mut margins = Body { margins: Some(0), ..Body::new(draft) };
+            walk(&styles, &mut margins)?;
+            margins.finish();
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Reads a document that is one piece of XML; says whether it is a spreadsheet.
+pub(super) fn read_flat(xml: &str, draft: &mut Draft) -> Result<bool, ExtractError> {
+    let mut body = Body::new(draft);
+    walk(xml, &mut body)?;
+    body.finish();
+    Ok(body.spreadsheet)
 }
 
 struct Meta {
@@ -66,6 +89,18 @@ struct Body<'a> {
     sheet: Option<Sheet>,
     slide: Option<(usize, u32)>,
     slides: u32,
+    /// The comment or note that is open, and the finished ones that wait for the end of their paragraph or table.
+    aside: Option<Aside>,
+    asides: Vec<String>,
+    /// Where only what stands in a margin counts: how many margins are open.
+    margins: Option<usize>,
+}
+
+/// An open comment or note.
+struct Aside {
+    words: String,
+    /// Paragraphs open around it: outside paragraphs of its own stand its author and date.
+    outside: usize,
 }
 
 /// An open sheet of a spreadsheet, written row by row.
@@ -75,6 +110,8 @@ struct Sheet {
     row: Vec<String>,
     /// How often the open cell stands in its row, and its words.
     cell: Option<(usize, String)>,
+    /// How often the open row stands in the sheet.
+    repeated: usize,
     in_table: bool,
 }
 
@@ -92,11 +129,18 @@ impl<'a> Body<'a> {
             sheet: None,
             slide: None,
             slides: 0,
+            aside: None,
+            asides: Vec::new(),
+            margins: None,
         }
     }
 
     fn write(&mut self, words: &str) {
-        if let Some(sheet) = &mut self.sheet {
+        if let Some(aside) = &mut self.aside {
+            if self.paragraphs.len() > aside.outside {
+                aside.words.push_str(words);
+            }
+        } else if let Some(sheet) = &mut self.sheet {
             if let Some((_, cell)) = &mut sheet.cell {
                 cell.push_str(words);
             }
@@ -112,7 +156,7 @@ impl<'a> Body<'a> {
     }
 
     fn start_paragraph(&mut self, level: Option<u8>) {
-        if self.sheet.is_some() || self.grids.in_cell() {
+        if self.aside.is_some() || self.sheet.is_some() || self.grids.in_cell() {
             self.write(" ");
             self.paragraphs.push(None);
             return;
@@ -129,13 +173,32 @@ impl<'a> Body<'a> {
         if let Some(Some((start, level))) = self.paragraphs.pop() {
             self.draft.close(start, MarkKind::Heading { level: level.clamp(1, 6) });
         }
-        if self.sheet.is_some() || self.grids.in_cell() {
-            self.write(" ");
-        } else if self.items > 0 {
+        if self.aside.is_some() || self.sheet.is_some() || self.grids.in_cell() {
+            return self.write(" ");
+        }
+        if self.items > 0 {
             self.draft.end_line();
         } else {
             self.draft.end_block();
         }
+        self.write_asides();
+    }
+
+    fn end_aside(&mut self) {
+        self.asides.extend(self.aside.take().map(|aside| aside.words).filter(|words| !words.trim().is_empty()));
+    }
+
+    /// Writes the comments and notes of what has just ended, each as a paragraph.
+    fn write_asides(&mut self) {
+        for aside in std::mem::take(&mut self.asides) {
+            self.draft.paragraph(&aside);
+        }
+    }
+
+    /// Writes what nothing ended.
+    fn finish(&mut self) {
+        self.end_aside();
+        self.write_asides();
     }
 
     fn start_table(&mut self, element: &Element) {
@@ -146,28 +209,32 @@ impl<'a> Body<'a> {
             self.draft.end_block();
             let name = element.attribute("name").unwrap_or_default();
             let start = self.draft.len();
-            self.sheet = Some(Sheet { name, start, row: Vec::new(), cell: None, in_table: false });
+            self.sheet = Some(Sheet { name, start, row: Vec::new(), cell: None, repeated: 1, in_table: false });
         }
     }
 
     fn end_table(&mut self) {
         if !self.spreadsheet {
-            return self.grids.end_table(self.draft);
+            self.grids.end_table(self.draft);
+            if self.grids.is_empty() {
+                self.write_asides();
+            }
+            return;
         }
         if let Some(sheet) = self.sheet.take() {
             if sheet.in_table {
                 self.draft.end_table();
             }
+            self.write_asides();
             self.draft.close(sheet.start, MarkKind::Sheet { name: sheet.name });
             self.draft.end_block();
         }
     }
 
     fn start_cell(&mut self, element: &Element) {
-        let repeated =
-            element.attribute("number-columns-repeated").and_then(|count| count.parse().ok()).unwrap_or(1_usize);
+        let repeated = repeats(element, "number-columns-repeated").min(MAX_REPEATED_CELLS);
         match &mut self.sheet {
-            Some(sheet) => sheet.cell = Some((repeated.min(MAX_REPEATED_CELLS), String::new())),
+            Some(sheet) => sheet.cell = Some((repeated, String::new())),
             None => self.grids.start_cell(self.draft),
         }
     }
@@ -184,9 +251,12 @@ impl<'a> Body<'a> {
         }
     }
 
-    fn start_row(&mut self) {
+    fn start_row(&mut self, element: &Element) {
         match &mut self.sheet {
-            Some(sheet) => sheet.row.clear(),
+            Some(sheet) => {
+                sheet.row.clear();
+                sheet.repeated = repeats(element, "number-rows-repeated").min(MAX_REPEATED_ROWS);
+            }
             None => self.grids.start_row(self.draft),
         }
     }
@@ -201,7 +271,7 @@ impl<'a> Body<'a> {
             self.draft.begin_table();
         }
         sheet.in_table = !empty;
-        if !empty {
+        for _ in 0..if empty { 0 } else { sheet.repeated } {
             self.draft.row(&sheet.row);
         }
     }
@@ -220,6 +290,11 @@ impl<'a> Body<'a> {
     }
 }
 
+/// How often a row or cell stands side by side with itself.
+fn repeats(element: &Element, attribute: &str) -> usize {
+    element.attribute(attribute).and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
 impl Visitor for Body<'_> {
     fn open(&mut self, element: &Element) {
         let name = element.name();
@@ -231,7 +306,13 @@ impl Visitor for Body<'_> {
             self.skipping = Some((dropped, 1));
             return;
         }
+        if MARGINS.contains(&name) {
+            self.margins = self.margins.map(|open| open + 1);
+        }
         match name {
+            name if ASIDES.contains(&name) => {
+                self.aside = Some(Aside { words: String::new(), outside: self.paragraphs.len() });
+            }
             "spreadsheet" => self.spreadsheet = true,
             "page" => self.start_slide(),
             "p" => self.start_paragraph(None),
@@ -244,10 +325,10 @@ impl Visitor for Body<'_> {
                 self.bullet = true;
             }
             "s" | "tab" => self.write(" "),
-            "line-break" if self.sheet.is_some() || self.grids.in_cell() => self.write(" "),
+            "line-break" if self.aside.is_some() || self.sheet.is_some() || self.grids.in_cell() => self.write(" "),
             "line-break" => self.draft.end_line(),
             "table" => self.start_table(element),
-            "table-row" => self.start_row(),
+            "table-row" => self.start_row(element),
             "table-cell" | "covered-table-cell" => self.start_cell(element),
             _ => {}
         }
@@ -261,7 +342,11 @@ impl Visitor for Body<'_> {
             }
             return;
         }
+        if MARGINS.contains(&name) {
+            self.margins = self.margins.map(|open| open.saturating_sub(1));
+        }
         match name {
+            name if ASIDES.contains(&name) => self.end_aside(),
             "p" | "h" => self.end_paragraph(),
             "page" => self.end_slide(),
             "list-item" => {
@@ -277,8 +362,66 @@ impl Visitor for Body<'_> {
     }
 
     fn words(&mut self, words: &str) {
-        if !self.paragraphs.is_empty() && self.skipping.is_none() {
+        let counts = self.skipping.is_none() && self.margins != Some(0);
+        if counts && !self.paragraphs.is_empty() {
             self.write(words);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::Extracted;
+    use crate::ingest::readers::package::tests::zip;
+    use crate::ingest::{ReadLimits, extract_here};
+
+    fn read(kind: &str, content: &str, styles: &str) -> Extracted {
+        let mimetype = format!("application/vnd.oasis.opendocument.{kind}");
+        let files =
+            [("mimetype", mimetype.as_bytes()), ("content.xml", content.as_bytes()), ("styles.xml", styles.as_bytes())];
+        extract_here("", &zip(&files), &ReadLimits { max_text_bytes: 10_000 }).unwrap()
+    }
+
+    #[test]
+    fn notes_and_comments_do_not_tear_the_sentence_they_stand_in() {
+        let content = "<office:text><text:p>One<text:note><text:note-citation>1</text:note-citation><text:note-body>\
+            <text:p>see two</text:p></text:note-body></text:note> sent<office:annotation><dc:creator>Eve</dc:creator>\
+            <dc:date>2024-01-01</dc:date><text:p>why?</text:p></office:annotation>ence.</text:p><text:p>Next</text:p></office:text>";
+        let styles = "<style:master-page><style:header><text:p>Acme Ltd</text:p></style:header><draw:frame><text:p>Click to edit</text:p>\
+            </draw:frame></style:master-page>";
+        let read = read("text", content, styles);
+        assert_eq!(
+            (read.kind.as_str(), read.text.as_str()),
+            ("odt", "One sentence.\n\nsee two\n\nwhy?\n\nNext\n\nAcme Ltd")
+        );
+    }
+
+    #[test]
+    fn rows_and_cells_that_repeat_are_written_out_and_empty_ones_are_not() {
+        let cell = |words: &str, times: u32| {
+            format!(
+                "<table:table-cell table:number-columns-repeated='{times}'><text:p>{words}</text:p></table:table-cell>"
+            )
+        };
+        let content = format!(
+            "<office:spreadsheet><table:table table:name='S'><table:table-row>{}{}</table:table-row>\
+             <table:table-row table:number-rows-repeated='2'>{}</table:table-row><table:table-row table:number-rows-repeated='1048570'>\
+             {}</table:table-row></table:table></office:spreadsheet>",
+            cell("a", 2),
+            cell("b", 1),
+            cell("1", 3),
+            cell("", 16384),
+        );
+        let styles = "<style:header><text:p>Page ???</text:p></style:header>";
+        let read = read("spreadsheet", &content, styles);
+        assert_eq!((read.kind.as_str(), read.text.as_str()), ("ods", "a | a | b\n1 | 1 | 1\n1 | 1 | 1"));
+    }
+
+    #[test]
+    fn a_document_that_is_one_piece_of_xml_is_read_as_one() {
+        let flat = "<?xml version='1.0'?><office:document xmlns:office='o'><office:body><text:h>Title</text:h><text:p>words</text:p>\
+            <office:binary-data>AAAA</office:binary-data></office:body></office:document>";
+        let read = extract_here("a.fodt", flat.as_bytes(), &ReadLimits { max_text_bytes: 1000 }).unwrap();
+        assert_eq!((read.kind.as_str(), read.text.as_str()), ("odf", "Title\n\nwords"));
     }
 }

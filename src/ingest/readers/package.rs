@@ -111,3 +111,51 @@ pub(super) fn resolve(from: &str, target: &str) -> String {
     }
     parts.join("/")
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// A ZIP archive of these files.
+    pub fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in files {
+            writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    /// A relationship: id, kind, target.
+    type Related<'a> = (&'a str, &'a str, &'a str);
+    /// A part: name, XML, relationships.
+    type Part<'a> = (&'a str, &'a str, &'a [Related<'a>]);
+
+    /// An Office file of these parts; the first is the main one.
+    pub fn office(parts: &[Part]) -> Vec<u8> {
+        let relationships = |list: &[Related]| {
+            let one = |(id, kind, target): &Related| {
+                format!("<Relationship Id=\"{id}\" Type=\"http://x/relationships/{kind}\" Target=\"{target}\"/>")
+            };
+            format!("<Relationships>{}</Relationships>", list.iter().map(one).collect::<String>())
+        };
+        let mut files = vec![("_rels/.rels".to_owned(), relationships(&[("r", "officeDocument", parts[0].0)]))];
+        for (name, xml, related) in parts {
+            let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
+            files.push((format!("{folder}/_rels/{file}.rels"), relationships(related)));
+            files.push(((*name).to_owned(), (*xml).to_owned()));
+        }
+        let files: Vec<(&str, &[u8])> = files.iter().map(|(name, xml)| (name.as_str(), xml.as_bytes())).collect();
+        zip(&files)
+    }
+
+    #[test]
+    fn targets_are_resolved_within_the_package() {
+        assert_eq!(resolve("word/document.xml", "media/a.png"), "word/media/a.png");
+        assert_eq!(resolve("ppt/slides/a.xml", "../notes/b.xml"), "ppt/notes/b.xml");
+        assert_eq!(resolve("a/b.xml", "/c.xml"), "c.xml");
+        assert_eq!(resolve("a.xml", "../../../etc/passwd"), "etc/passwd");
+    }
+}

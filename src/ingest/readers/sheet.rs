@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::body::{Body, Paragraphs};
 use super::budget::Budget;
 use super::package::Package;
 use super::parts::{core_title, relations};
@@ -54,7 +55,24 @@ pub(super) fn read(
         let mut sheet = Sheet::new(draft, &strings.found, &styles.dates, workbook.epoch);
         walk(&xml, &mut sheet)?;
         sheet.end_table();
+        read_besides(package, target, draft, budget)?;
         draft.close(start, MarkKind::Sheet { name: name.clone() });
+    }
+    Ok(())
+}
+
+/// Reads what lies over a sheet's cells: comments, text boxes and charts.
+fn read_besides(package: &mut Package, part: &str, draft: &mut Draft, budget: &mut Budget) -> Result<(), ExtractError> {
+    for relation in relations(package, part, budget)? {
+        if !matches!(relation.kind.as_str(), "comments" | "drawing" | "chart") {
+            continue;
+        }
+        if let Some(xml) = package.text(&relation.target, budget)? {
+            walk(&xml, &mut Body::new(draft, &mut Paragraphs::default()))?;
+        }
+        if relation.kind == "drawing" {
+            read_besides(package, &relation.target, draft, budget)?;
+        }
     }
     Ok(())
 }
@@ -180,6 +198,7 @@ fn is_date_format(code: &str) -> bool {
 }
 
 /// One sheet while its cells go by.
+#[expect(clippy::struct_excessive_bools, reason = "each says where among the elements we are")]
 struct Sheet<'a> {
     draft: &'a mut Draft,
     strings: &'a [String],
@@ -187,8 +206,11 @@ struct Sheet<'a> {
     epoch: jiff::civil::Date,
     row: Vec<String>,
     cell: Cell,
-    /// Whether words are the cell's.
+    /// Whether words are the cell's, or those of its formula.
     in_value: bool,
+    in_formula: bool,
+    /// Inside a reading aid for Japanese, which repeats the word.
+    in_phonetic: bool,
     in_table: bool,
     last_row: u64,
     next_row: u64,
@@ -200,6 +222,7 @@ struct Cell {
     kind: String,
     style: usize,
     value: String,
+    formula: String,
 }
 
 impl<'a> Sheet<'a> {
@@ -212,6 +235,8 @@ impl<'a> Sheet<'a> {
             row: Vec::new(),
             cell: Cell::default(),
             in_value: false,
+            in_formula: false,
+            in_phonetic: false,
             in_table: false,
             last_row: 0,
             next_row: 0,
@@ -252,12 +277,15 @@ impl<'a> Sheet<'a> {
     fn start_cell(&mut self, element: &Element) {
         let column = element.attribute("r").and_then(|reference| column_of(&reference)).unwrap_or(self.row.len());
         let style = element.attribute("s").and_then(|style| style.parse().ok()).unwrap_or_default();
-        self.cell = Cell { column, kind: element.attribute("t").unwrap_or_default(), style, value: String::new() };
+        let kind = element.attribute("t").unwrap_or_default();
+        self.cell = Cell { column, kind, style, ..Cell::default() };
     }
 
     fn end_cell(&mut self) {
-        let Cell { column, kind, style, value } = std::mem::take(&mut self.cell);
+        let Cell { column, kind, style, value, formula } = std::mem::take(&mut self.cell);
         let shown = match kind.as_str() {
+            // Written by a program that does not calculate.
+            _ if value.is_empty() && !formula.is_empty() => format!("={formula}"),
             "s" => value
                 .trim()
                 .parse::<usize>()
@@ -265,6 +293,7 @@ impl<'a> Sheet<'a> {
                 .and_then(|number| self.strings.get(number))
                 .cloned()
                 .unwrap_or_default(),
+            "b" if value.is_empty() => value,
             "b" => String::from(if value.trim() == "1" { "TRUE" } else { "FALSE" }),
             "str" | "inlineStr" | "e" | "d" => value,
             _ if self.dates.get(style).copied().unwrap_or_default() => date(&value, self.epoch).unwrap_or(value),
@@ -282,7 +311,9 @@ impl Visitor for Sheet<'_> {
         match element.name() {
             "row" => self.start_row(element),
             "c" => self.start_cell(element),
-            "v" | "t" => self.in_value = true,
+            "v" | "t" => self.in_value = !self.in_phonetic,
+            "f" => self.in_formula = true,
+            "rPh" => self.in_phonetic = true,
             _ => {}
         }
     }
@@ -292,6 +323,8 @@ impl Visitor for Sheet<'_> {
             "row" => self.end_row(),
             "c" => self.end_cell(),
             "v" | "t" => self.in_value = false,
+            "f" => self.in_formula = false,
+            "rPh" => self.in_phonetic = false,
             _ => {}
         }
     }
@@ -299,6 +332,8 @@ impl Visitor for Sheet<'_> {
     fn words(&mut self, words: &str) {
         if self.in_value {
             self.cell.value.push_str(words);
+        } else if self.in_formula {
+            self.cell.formula.push_str(words);
         }
     }
 }
@@ -339,6 +374,29 @@ fn date(value: &str, epoch: jiff::civil::Date) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::readers::package::tests::office;
+    use crate::ingest::{ReadLimits, extract_here};
+
+    #[test]
+    fn formulas_comments_and_text_boxes_are_read_with_their_sheet() {
+        let workbook = "<workbook><sheets><sheet name='S' sheetId='1' r:id='r1'/></sheets></workbook>";
+        let sheet = "<worksheet><sheetData><row r='1'><c r='A1' t='inlineStr'><is><r><t>To</t></r><r><t>tal</t></r></is></c>\
+            <c r='B1'><f>SUM(B2:B3)</f></c><c r='C1'><f>1+1</f><v>2</v></c><c r='D1' t='b'><v>1</v></c></row></sheetData></worksheet>";
+        let comments =
+            "<comments><commentList><comment><text><r><t>check this</t></r></text></comment></commentList></comments>";
+        let drawing =
+            "<xdr:wsDr><xdr:sp><xdr:txBody><a:p><a:r><a:t>A box</a:t></a:r></a:p></xdr:txBody></xdr:sp></xdr:wsDr>";
+        let book = office(&[
+            ("xl/workbook.xml", workbook, &[("r1", "worksheet", "sheet1.xml")]),
+            ("xl/sheet1.xml", sheet, &[("a", "comments", "comments.xml"), ("b", "drawing", "drawing.xml")]),
+            ("xl/comments.xml", comments, &[]),
+            ("xl/drawing.xml", drawing, &[]),
+        ]);
+        let read = extract_here("", &book, &ReadLimits { max_text_bytes: 1000 }).unwrap();
+        assert_eq!(read.text, "Total | =SUM(B2:B3) | 2 | TRUE\n\ncheck this\n\nA box");
+        let sheet = read.marks.iter().find(|mark| mark.kind == MarkKind::Sheet { name: "S".into() }).unwrap();
+        assert_eq!((sheet.start, sheet.end), (0, read.text.len()));
+    }
 
     #[test]
     fn cells_are_found_by_their_letters() {

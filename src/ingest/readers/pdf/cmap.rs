@@ -23,6 +23,11 @@ enum Token<'a> {
 }
 
 impl CMap {
+    /// The map of codes that are characters already.
+    pub fn identity() -> Self {
+        Self { ranges: vec![(0, 0xffff, vec![0])], ..Self::default() }
+    }
+
     pub fn parse(bytes: &[u8]) -> Self {
         let mut map = Self::default();
         let mut section: &[u8] = b"";
@@ -74,6 +79,11 @@ impl CMap {
         if self.single.len() < MAX_ENTRIES {
             self.single.insert(code, String::from_utf16_lossy(&units(text)));
         }
+    }
+
+    /// Whether it maps nothing, as where a program left it empty.
+    pub fn is_empty(&self) -> bool {
+        self.single.is_empty() && self.ranges.is_empty()
     }
 
     /// The text of a code.

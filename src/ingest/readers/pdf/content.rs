@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use lopdf::content::{Content, Operation};
-use lopdf::{Dictionary, Document, Object, ObjectId};
+use lopdf::{Dictionary, Document, Object, ObjectId, Stream, decode_text_string};
 
 use super::font::Font;
-use super::{MAX_STREAM_BYTES, dictionary, number, value};
+use super::lexer::Orders;
+use super::{dictionary, number, unpacked, value};
 
 /// Forms drawn inside forms, at most.
 const MAX_FORM_DEPTH: usize = 12;
 /// Glyphs of one page, at most: a page has some thousands.
 const MAX_GLYPHS: usize = 400_000;
 
-/// A glyph on a page, in points, with its line horizontal: rotated text is turned upright first.
+/// A glyph on a page, in points, with its line horizontal: turned text is turned upright first.
 #[derive(Debug, Clone)]
 pub(super) struct Glyph {
     pub text: String,
@@ -25,20 +25,37 @@ pub(super) struct Glyph {
     pub width: f32,
     /// Height of the font.
     pub size: f32,
-    /// Quarter turns against the page.
-    pub turn: u8,
+    /// Degrees its line is turned against the page as it is shown, 0 to 359.
+    pub turn: u16,
+}
+
+/// Words that a page states for a stretch of its glyphs, in place of what their fonts say (`ActualText`).
+struct Stated {
+    text: String,
+    /// Glyphs placed before it began.
+    before: usize,
 }
 
 /// `[a b c d e f]` as in PDF: x' = a·x + c·y + e, y' = b·x + d·y + f.
 #[derive(Debug, Clone, Copy)]
-struct Matrix([f32; 6]);
+pub(super) struct Matrix([f32; 6]);
 
 impl Matrix {
-    const IDENTITY: Self = Self([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+    pub const IDENTITY: Self = Self([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+
+    /// From one rectangle onto another, each as `[left, bottom, right, top]`.
+    pub fn between(from: [f32; 4], onto: [f32; 4]) -> Self {
+        let scale = |at: usize| match from[at + 2] - from[at] {
+            0.0 => 1.0,
+            length => (onto[at + 2] - onto[at]) / length,
+        };
+        let (across, up) = (scale(0), scale(1));
+        Self([across, 0.0, 0.0, up, onto[0] - from[0] * across, onto[1] - from[1] * up])
+    }
 
     /// First `self`, then `outer`.
     #[expect(clippy::many_single_char_names, reason = "the names of ISO 32000-1, 8.3.3")]
-    fn then(self, outer: Self) -> Self {
+    pub fn then(self, outer: Self) -> Self {
         let ([a, b, c, d, e, f], [oa, ob, oc, od, oe, of]) = (self.0, outer.0);
         Self([
             a * oa + b * oc,
@@ -50,11 +67,23 @@ impl Matrix {
         ])
     }
 
+    /// The rectangle around a rectangle, both as `[left, bottom, right, top]`.
+    pub fn bounds(self, [left, bottom, right, top]: [f32; 4]) -> [f32; 4] {
+        let corners = [(left, bottom), (right, bottom), (left, top), (right, top)].map(|(x, y)| self.moved(x, y).0);
+        let all = |at: usize, pick: fn(f32, f32) -> f32, first: f32| corners.iter().map(|c| c[at]).fold(first, pick);
+        [
+            all(4, f32::min, f32::INFINITY),
+            all(5, f32::min, f32::INFINITY),
+            all(4, f32::max, f32::NEG_INFINITY),
+            all(5, f32::max, f32::NEG_INFINITY),
+        ]
+    }
+
     fn moved(self, x: f32, y: f32) -> Self {
         Self([1.0, 0.0, 0.0, 1.0, x, y]).then(self)
     }
 
-    fn of(operands: &[Object]) -> Option<Self> {
+    pub fn of(operands: &[Object]) -> Option<Self> {
         let numbers: Vec<f32> = operands.iter().filter_map(number).collect();
         numbers.try_into().ok().map(Self)
     }
@@ -86,10 +115,15 @@ pub(super) struct Interpreter<'a> {
     text: Matrix,
     line: Matrix,
     depth: usize,
+    /// Degrees that the page is turned clockwise to be shown.
+    rotation: u16,
+    /// The marked stretches that are open; those that state their words have some.
+    marked: Vec<Option<Stated>>,
 }
 
 impl<'a> Interpreter<'a> {
-    pub fn new(document: &'a Document) -> Self {
+    /// An interpreter for a page that is turned so many degrees clockwise to be shown.
+    pub fn new(document: &'a Document, rotation: u16) -> Self {
         let state = State {
             matrix: Matrix::IDENTITY,
             font: None,
@@ -110,12 +144,19 @@ impl<'a> Interpreter<'a> {
             text: Matrix::IDENTITY,
             line: Matrix::IDENTITY,
             depth: 0,
+            rotation,
+            marked: Vec::new(),
         }
     }
 
     /// Draws a page; what cannot be read of it is left out.
     pub fn page(&mut self, id: ObjectId) {
-        let Ok(content) = self.document.get_page_content_with_limit(id, MAX_STREAM_BYTES) else { return };
+        let mut content = Vec::new();
+        for part in self.document.get_page_contents(id) {
+            let stream = self.document.get_object(part).and_then(Object::as_stream).ok();
+            content.extend(stream.and_then(|stream| unpacked(stream, self.document)).unwrap_or_default());
+            content.push(b'\n');
+        }
         let mut resources = Vec::new();
         if let Ok((own, inherited)) = self.document.get_page_resources(id) {
             resources.extend(own);
@@ -124,60 +165,72 @@ impl<'a> Interpreter<'a> {
         self.run(&content, &resources);
     }
 
+    /// Draws a form under a matrix of its own, as annotations do.
+    pub fn appearance(&mut self, form: &'a Stream, matrix: Matrix) {
+        (self.state.matrix, self.stack) = (matrix, Vec::new());
+        self.draw(form, &[]);
+    }
+
     fn run(&mut self, content: &[u8], resources: &[&'a Dictionary]) {
-        for operation in Content::decode_iter(content).map_while(Result::ok) {
-            self.operation(&operation, resources);
+        let open = self.marked.len();
+        for (operator, operands) in Orders::new(content) {
+            self.operation(operator, &operands, resources);
             if self.glyphs.len() > MAX_GLYPHS {
-                return;
+                break;
             }
+        }
+        while self.marked.len() > open {
+            self.end_marked();
         }
     }
 
-    fn operation(&mut self, operation: &Operation, resources: &[&'a Dictionary]) {
-        let operands = &operation.operands[..];
+    fn operation(&mut self, operator: &[u8], operands: &[Object], resources: &[&'a Dictionary]) {
         let first = operands.first().and_then(number);
-        match (operation.operator.as_str(), operands) {
-            ("q", _) if self.stack.len() < 256 => self.stack.push(self.state.clone()),
-            ("Q", _) => self.state = self.stack.pop().unwrap_or_else(|| self.state.clone()),
-            ("cm", _) => {
+        match (operator, operands) {
+            (b"q", _) if self.stack.len() < 256 => self.stack.push(self.state.clone()),
+            (b"Q", _) => self.state = self.stack.pop().unwrap_or_else(|| self.state.clone()),
+            (b"cm", _) => {
                 if let Some(matrix) = Matrix::of(operands) {
                     self.state.matrix = matrix.then(self.state.matrix);
                 }
             }
-            ("BT", _) => (self.text, self.line) = (Matrix::IDENTITY, Matrix::IDENTITY),
-            ("Tf", [Object::Name(name), size]) => {
+            (b"BT", _) => (self.text, self.line) = (Matrix::IDENTITY, Matrix::IDENTITY),
+            (b"Tf", [Object::Name(name), size]) => {
                 self.state.font = self.font(name, resources);
                 self.state.size = number(size).unwrap_or_default();
             }
-            ("Td", [x, y]) => self.next_line(number(x), number(y)),
-            ("TD", [x, y]) => {
+            (b"Td", [x, y]) => self.next_line(number(x), number(y)),
+            (b"TD", [x, y]) => {
                 self.state.leading = -number(y).unwrap_or_default();
                 self.next_line(number(x), number(y));
             }
-            ("Tm", _) => {
+            (b"Tm", _) => {
                 if let Some(matrix) = Matrix::of(operands) {
                     (self.text, self.line) = (matrix, matrix);
                 }
             }
-            ("T*", _) => self.next_line(None, Some(-self.state.leading)),
-            ("Tc", _) => self.state.char_spacing = first.unwrap_or_default(),
-            ("Tw", _) => self.state.word_spacing = first.unwrap_or_default(),
-            ("Tz", _) => self.state.stretch = first.unwrap_or(100.0) / 100.0,
-            ("TL", _) => self.state.leading = first.unwrap_or_default(),
-            ("Ts", _) => self.state.rise = first.unwrap_or_default(),
-            ("Tj", [Object::String(bytes, _)]) => self.show(bytes),
-            ("'", [Object::String(bytes, _)]) => {
+            (b"T*", _) => self.next_line(None, Some(-self.state.leading)),
+            (b"Tc", _) => self.state.char_spacing = first.unwrap_or_default(),
+            (b"Tw", _) => self.state.word_spacing = first.unwrap_or_default(),
+            (b"Tz", _) => self.state.stretch = first.unwrap_or(100.0) / 100.0,
+            (b"TL", _) => self.state.leading = first.unwrap_or_default(),
+            (b"Ts", _) => self.state.rise = first.unwrap_or_default(),
+            (b"Tj", [Object::String(bytes, _)]) => self.show(bytes),
+            (b"'", [Object::String(bytes, _)]) => {
                 self.next_line(None, Some(-self.state.leading));
                 self.show(bytes);
             }
-            ("\"", [word, character, Object::String(bytes, _)]) => {
+            (b"\"", [word, character, Object::String(bytes, _)]) => {
                 self.state.word_spacing = number(word).unwrap_or_default();
                 self.state.char_spacing = number(character).unwrap_or_default();
                 self.next_line(None, Some(-self.state.leading));
                 self.show(bytes);
             }
-            ("TJ", [Object::Array(parts)]) => self.show_parts(parts),
-            ("Do", [Object::Name(name)]) => self.form(name, resources),
+            (b"TJ", [Object::Array(parts)]) => self.show_parts(parts),
+            (b"Do", [Object::Name(name)]) => self.form(name, resources),
+            (b"BDC", [_, properties]) => self.begin_marked(properties, resources),
+            (b"BMC" | b"BDC", _) => self.marked.push(None),
+            (b"EMC", _) => self.end_marked(),
             _ => {}
         }
     }
@@ -212,28 +265,58 @@ impl<'a> Interpreter<'a> {
         }
     }
 
+    fn begin_marked(&mut self, properties: &Object, resources: &[&'a Dictionary]) {
+        let document = self.document;
+        let named = |name: &[u8]| {
+            resources
+                .iter()
+                .copied()
+                .find_map(|found| dictionary(dictionary(found, b"Properties", document)?, name, document))
+        };
+        let properties = match properties {
+            Object::Name(name) => named(name),
+            properties => properties.as_dict().ok(),
+        };
+        let stated = properties.and_then(|properties| value(properties, b"ActualText", document));
+        let text = stated.and_then(|stated| decode_text_string(stated).ok());
+        self.marked.push(text.map(|text| Stated { text, before: self.glyphs.len() }));
+    }
+
+    /// Ends a marked stretch: the words it states take the place of its glyphs.
+    fn end_marked(&mut self) {
+        let Some(Some(Stated { text, before })) = self.marked.pop() else { return };
+        if self.glyphs.len() == before {
+            // Fonts that do not say what they mean placed nothing.
+            return self.place(text, 0.0);
+        }
+        let right = |glyph: &Glyph| glyph.x + glyph.width;
+        let first = &self.glyphs[before];
+        let ends = self.glyphs[before..].iter().filter(|glyph| (glyph.y - first.y).abs() < first.size).map(right);
+        let width = ends.fold(right(first), f32::max) - first.x;
+        self.glyphs.truncate(before + 1);
+        if let Some(first) = self.glyphs.last_mut() {
+            (first.text, first.width) = (text, width);
+        }
+    }
+
+    /// Notes a glyph at the pen, `width` as the text's own coordinates count.
     #[expect(clippy::many_single_char_names, reason = "the names of ISO 32000-1, 8.3.3")]
     fn place(&mut self, text: String, width: f32) {
         let Matrix([a, b, c, d, x, y]) = self.text.moved(0.0, self.state.rise).then(self.state.matrix);
         let along = a.hypot(b);
         let size = (c.hypot(d) * self.state.size).abs();
-        if ![x, y, along, size].iter().all(|number| number.is_finite()) || size <= 0.0 {
+        if ![x, y, along, size].iter().all(|number| number.is_finite()) || size <= 0.0 || text.is_empty() {
             return;
         }
-        // Which way the line runs: right, up, left or down on the page.
-        let turn = if a.abs() >= b.abs() {
-            if a >= 0.0 { 0 } else { 2 }
-        } else if b > 0.0 {
-            1
-        } else {
-            3
-        };
-        let (x, y) = match turn {
-            1 => (y, -x),
-            2 => (-x, -y),
-            3 => (-y, x),
-            _ => (x, y),
-        };
+        // A size below zero turns the letters round.
+        let forward = self.state.size * self.state.stretch;
+        let (a, b) = if forward < 0.0 { (-a, -b) } else { (a, b) };
+        let degrees = b.atan2(a).to_degrees().round();
+        // Along the line and across it, whatever its slant.
+        let (across, along_x) = degrees.to_radians().sin_cos();
+        let (x, y) = if degrees == 0.0 { (x, y) } else { (x * along_x + y * across, y * along_x - x * across) };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 359")]
+        let turn = (degrees - f32::from(self.rotation)).rem_euclid(360.0) as u16;
         self.glyphs.push(Glyph { text, x, y, width: (width * along).abs(), size, turn });
     }
 
@@ -255,19 +338,21 @@ impl<'a> Interpreter<'a> {
         let form = resources.iter().copied().find_map(|resources| {
             value(dictionary(resources, b"XObject", document)?, name, document)?.as_stream().ok()
         });
-        let Some(form) = form.filter(|form| form.dict.get(b"Subtype").and_then(Object::as_name).ok() == Some(b"Form"))
-        else {
-            return;
-        };
+        if let Some(form) =
+            form.filter(|form| form.dict.get(b"Subtype").and_then(Object::as_name).ok() == Some(b"Form"))
+        {
+            self.draw(form, resources);
+        }
+    }
+
+    fn draw(&mut self, form: &'a Stream, resources: &[&'a Dictionary]) {
+        let document = self.document;
         if self.depth >= MAX_FORM_DEPTH {
             return;
         }
-        let Ok(content) = form.get_plain_content_with_limit(MAX_STREAM_BYTES) else { return };
+        let Some(content) = unpacked(form, document) else { return };
         let saved = (self.state.clone(), std::mem::take(&mut self.stack), self.text, self.line);
-        if let Some(matrix) = value(&form.dict, b"Matrix", document)
-            .and_then(|object| object.as_array().ok())
-            .and_then(|array| Matrix::of(array))
-        {
+        if let Some(matrix) = form_matrix(form, document) {
             self.state.matrix = matrix.then(self.state.matrix);
         }
         let own: Vec<&Dictionary> =
@@ -277,4 +362,9 @@ impl<'a> Interpreter<'a> {
         self.depth -= 1;
         (self.state, self.stack, self.text, self.line) = saved;
     }
+}
+
+/// How a form lies in what draws it.
+pub(super) fn form_matrix(form: &Stream, document: &Document) -> Option<Matrix> {
+    value(&form.dict, b"Matrix", document)?.as_array().ok().and_then(|array| Matrix::of(array))
 }

@@ -6,7 +6,8 @@ use encoding_rs::{Encoding, UTF_16BE};
 use lopdf::{Dictionary, Document, Object};
 
 use super::cmap::CMap;
-use super::{MAX_STREAM_BYTES, dictionary, number, value};
+use super::program::{characters, usual_character};
+use super::{dictionary, number, unpacked, value};
 
 /// A font, ready to decode.
 pub(super) struct Font {
@@ -20,8 +21,8 @@ pub(super) struct Font {
 enum Codes {
     /// One byte each, with a table of texts.
     Simple(Vec<String>),
-    /// Two bytes each, which number the font's own glyphs.
-    Glyphs,
+    /// So many bytes each, which number the font's own glyphs, with the characters its program gives them.
+    Glyphs { bytes: usize, characters: HashMap<u32, char>, usual: bool },
     /// Text in a known encoding.
     Encoded(&'static Encoding),
 }
@@ -38,10 +39,12 @@ pub(super) struct Shown {
 
 impl Font {
     pub fn load(font: &Dictionary, document: &Document) -> Self {
-        let to_unicode = value(font, b"ToUnicode", document)
-            .and_then(|object| object.as_stream().ok())
-            .and_then(|stream| stream.get_plain_content_with_limit(MAX_STREAM_BYTES).ok())
-            .map(|bytes| CMap::parse(&bytes));
+        let to_unicode = value(font, b"ToUnicode", document).and_then(|object| match object {
+            Object::Stream(stream) => unpacked(stream, document).map(|bytes| CMap::parse(&bytes)),
+            Object::Name(name) if name.starts_with(b"Identity") => Some(CMap::identity()),
+            _ => None,
+        });
+        let to_unicode = to_unicode.filter(|map| !map.is_empty());
         if font.get(b"Subtype").and_then(Object::as_name).is_ok_and(|subtype| subtype == b"Type0") {
             Self::composite(font, document, to_unicode)
         } else {
@@ -76,8 +79,7 @@ impl Font {
             descendant.and_then(|font| value(font, b"DW", document)).and_then(number).unwrap_or(1000.0) / 1000.0;
         let listed = descendant.and_then(|font| value(font, b"W", document)?.as_array().ok());
         let widths = listed.map(|list| composite_widths(list, document)).unwrap_or_default();
-        let name = value(font, b"Encoding", document).and_then(|object| object.as_name().ok()).unwrap_or_default();
-        let codes = predefined(name).map_or(Codes::Glyphs, Codes::Encoded);
+        let codes = composite_codes(font, descendant, document, to_unicode.is_none());
         Self { codes, to_unicode, widths, default_width }
     }
 
@@ -85,10 +87,10 @@ impl Font {
     pub fn decode(&self, bytes: &[u8]) -> Vec<Shown> {
         match &self.codes {
             Codes::Simple(texts) => bytes.iter().map(|byte| self.simple_glyph(*byte, texts)).collect(),
-            Codes::Encoded(encoding) if self.to_unicode.is_none() => self.encoded(encoding, bytes),
-            _ => {
-                let code_bytes = self.to_unicode.as_ref().map_or(2, |map| map.code_bytes).clamp(1, 2);
-                bytes.chunks(code_bytes).map(|code| self.composite_glyph(code)).collect()
+            Codes::Encoded(encoding) => self.encoded(encoding, bytes),
+            Codes::Glyphs { bytes: length, characters, usual } => {
+                let glyph = |code| self.composite_glyph(code, characters, *usual);
+                bytes.chunks(*length).map(glyph).collect()
             }
         }
     }
@@ -100,9 +102,12 @@ impl Font {
         Shown { text, width: self.width(code), is_space: byte == b' ' }
     }
 
-    fn composite_glyph(&self, bytes: &[u8]) -> Shown {
+    fn composite_glyph(&self, bytes: &[u8], characters: &HashMap<u32, char>, usual: bool) -> Shown {
         let code = bytes.iter().fold(0, |code, byte| code << 8 | u32::from(*byte));
-        let text = self.to_unicode.as_ref().and_then(|map| map.text(code));
+        let mapped = self.to_unicode.as_ref().and_then(|map| map.text(code));
+        let own =
+            || characters.get(&code).copied().or_else(|| usual_character(code).filter(|_| usual)).map(String::from);
+        let text = mapped.or_else(own);
         Shown { text, width: self.width(code), is_space: bytes == b" " }
     }
 
@@ -120,6 +125,29 @@ impl Font {
     fn width(&self, code: u32) -> f32 {
         self.widths.get(&code).copied().unwrap_or(self.default_width)
     }
+}
+
+/// How the bytes of a composite font make codes; `alone` when it maps none of them to characters itself.
+fn composite_codes(font: &Dictionary, descendant: Option<&Dictionary>, document: &Document, alone: bool) -> Codes {
+    let encoding = value(font, b"Encoding", document);
+    let name = encoding.and_then(|object| object.as_name().ok()).unwrap_or_default();
+    if let Some(encoding) = predefined(name) {
+        return Codes::Encoded(encoding);
+    }
+    let own = encoding.and_then(|object| object.as_stream().ok()).and_then(|stream| unpacked(stream, document));
+    let bytes = own.map(|bytes| CMap::parse(&bytes).code_bytes).filter(|bytes| *bytes > 0).unwrap_or(2);
+    let descendant = descendant.filter(|_| alone);
+    let listed = descendant.and_then(|font| value(font, b"CIDToGIDMap", document)?.as_stream().ok()).is_some();
+    let program = descendant.and_then(|font| dictionary(font, b"FontDescriptor", document)).and_then(|descriptor| {
+        let file = value(descriptor, b"FontFile2", document).or_else(|| value(descriptor, b"FontFile3", document));
+        unpacked(file?.as_stream().ok()?, document)
+    });
+    // Codes number glyphs only where no list stands between the two.
+    let characters = program.filter(|_| !listed).map(|font| characters(&font)).unwrap_or_default();
+    let true_type = descendant
+        .and_then(|font| value(font, b"Subtype", document)?.as_name().ok())
+        .is_some_and(|subtype| subtype == b"CIDFontType2");
+    Codes::Glyphs { bytes: bytes.min(4), usual: true_type && !listed && characters.is_empty(), characters }
 }
 
 fn resolved<'a>(object: &'a Object, document: &'a Document) -> Option<&'a Object> {
@@ -244,7 +272,14 @@ fn glyph_text(name: &[u8], document: &Document) -> Option<String> {
     }
     let digits = name.strip_prefix("uni").or_else(|| name.strip_prefix('u')).filter(|digits| digits.len() >= 4);
     let written = digits.and_then(|digits| char::from_u32(u32::from_str_radix(digits, 16).ok()?));
-    written.map(String::from).or_else(|| listed_text(name, document))
+    written.map(String::from).or_else(|| listed_text(name, document)).or_else(|| numbered_text(name))
+}
+
+/// Programs that name glyphs by number, as `a97` or `G97`, mostly number them by their code in ASCII.
+fn numbered_text(name: &str) -> Option<String> {
+    let digits = name.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let code = if name.len() - digits.len() <= 3 { digits.parse::<u8>().ok()? } else { return None };
+    Some(char::from(code)).filter(char::is_ascii_graphic).map(String::from)
 }
 
 /// Asks `lopdf` for the name, in a font that has this one glyph.
@@ -267,7 +302,7 @@ fn built_in_differs(font: &Dictionary, document: &Document) -> bool {
 fn built_in_names(font: &Dictionary, document: &Document) -> Vec<(usize, Vec<u8>)> {
     let program = dictionary(font, b"FontDescriptor", document)
         .and_then(|descriptor| value(descriptor, b"FontFile", document)?.as_stream().ok())
-        .and_then(|stream| stream.get_plain_content_with_limit(MAX_STREAM_BYTES).ok())
+        .and_then(|stream| unpacked(stream, document))
         .unwrap_or_default();
     let readable = program.split(|byte| *byte == 0x80).next().unwrap_or_default();
     let end = readable.windows(5).position(|window| window == b"eexec").unwrap_or(readable.len());

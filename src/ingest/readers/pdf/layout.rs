@@ -9,6 +9,12 @@ use super::content::Glyph;
 
 /// A gap wider than this, in font sizes, parts words; narrower ones are kerning.
 const WORD_GAP: f32 = 0.17;
+/// Pairs of letters from which on a line can tell that its letters are spaced out.
+const SPACED_LETTERS: usize = 3;
+/// Letters further apart than this, in font sizes, are no word spaced out but cells of a narrow table.
+const MAX_LETTER_SPACE: f32 = 0.5;
+/// A letter that begins before the one drawn just before it, by less than this in font sizes, follows it all the same.
+const OVERLAP: f32 = 0.6;
 /// Between Chinese and Japanese characters only a wide gap is one.
 const WIDE_WORD_GAP: f32 = 0.6;
 /// A gap wider than this, in font sizes, ends a line: another column or cell begins.
@@ -32,6 +38,13 @@ pub(super) struct Paragraph {
     pub upright: bool,
 }
 
+impl Paragraph {
+    /// Words that stand nowhere on the page, such as a comment's.
+    pub fn note(words: &str) -> Self {
+        Self { lines: words.lines().map(str::to_owned).collect(), size: 0.0, upright: false }
+    }
+}
+
 /// A run of glyphs on one base line.
 #[derive(Debug)]
 struct Line {
@@ -40,7 +53,7 @@ struct Line {
     size: f32,
     left: f32,
     right: f32,
-    turn: u8,
+    turn: u16,
 }
 
 /// The paragraphs of a page, in reading order.
@@ -100,8 +113,8 @@ impl Line {
         let right_to_left = self.glyphs.iter().filter(|glyph| is_right_to_left(&glyph.text)).count();
         let latin = |glyph: &&Glyph| glyph.text.chars().any(char::is_alphabetic) && !is_right_to_left(&glyph.text);
         let left_to_right = self.glyphs.iter().filter(latin).count();
-        // Drawing order may differ from place where letters were drawn late, and always does from right to left.
-        self.glyphs.sort_by(|a, b| a.x.total_cmp(&b.x));
+        self.sort(right_to_left > 0);
+        let least = self.word_gap();
         let mut pieces: Vec<String> = Vec::new();
         let mut previous: Option<&Glyph> = None;
         for glyph in &self.glyphs {
@@ -110,7 +123,7 @@ impl Line {
             if previous.is_some_and(again) {
                 continue;
             }
-            if previous.is_some_and(|previous| parts_words(previous, glyph)) {
+            if previous.is_some_and(|previous| parts_words(previous, glyph, least)) {
                 pieces.push(" ".to_owned());
             }
             pieces.push(glyph.text.clone());
@@ -121,16 +134,44 @@ impl Line {
         }
         pieces.concat().chars().flat_map(plain_form).collect()
     }
+
+    /// From the order of drawing to that of place, which differ where pieces were drawn late, and always from right to
+    /// left. Letters that only overlap the one before them, as recognised scans' do, stay behind it.
+    fn sort(&mut self, right_to_left: bool) {
+        let mut place = f32::NEG_INFINITY;
+        for glyph in &mut self.glyphs {
+            let back = place - glyph.x;
+            if !right_to_left && back > 0.0 && back < OVERLAP * glyph.size {
+                (glyph.x, glyph.width) = (place, (glyph.width - back).max(0.0));
+            }
+            place = glyph.x;
+        }
+        self.glyphs.sort_by(|a, b| a.x.total_cmp(&b.x));
+    }
+
+    /// The least gap between words: more than that between most of the line's letters, which may be spaced out.
+    fn word_gap(&self) -> f32 {
+        let letters = |pair: &&[Glyph]| pair.iter().all(|glyph| !glyph.text.trim().is_empty());
+        let gap = |pair: &[Glyph]| gap(&pair[0], &pair[1]).max(0.0);
+        let mut gaps: Vec<f32> = self.glyphs.windows(2).filter(letters).map(gap).collect();
+        gaps.sort_by(f32::total_cmp);
+        let usual = gaps.get(gaps.len() / 10).copied().unwrap_or_default();
+        if gaps.len() < SPACED_LETTERS || usual > MAX_LETTER_SPACE { WORD_GAP } else { usual + WORD_GAP }
+    }
 }
 
-/// Whether the gap between two glyphs is a space that was not drawn.
-fn parts_words(previous: &Glyph, glyph: &Glyph) -> bool {
+/// The gap between two glyphs, in font sizes.
+fn gap(previous: &Glyph, glyph: &Glyph) -> f32 {
+    (glyph.x - (previous.x + previous.width)) / previous.size.min(glyph.size)
+}
+
+/// Whether the gap between two glyphs is a space that was not drawn; `least` is the least there is in their line.
+fn parts_words(previous: &Glyph, glyph: &Glyph, least: f32) -> bool {
     if previous.text.ends_with(char::is_whitespace) || glyph.text.starts_with(char::is_whitespace) {
         return false;
     }
     let both_wide = is_wide(&previous.text) && is_wide(&glyph.text);
-    let least = if both_wide { WIDE_WORD_GAP } else { WORD_GAP };
-    glyph.x - (previous.x + previous.width) > least * previous.size.min(glyph.size)
+    gap(previous, glyph) > if both_wide { least.max(WIDE_WORD_GAP) } else { least }
 }
 
 /// Whether a glyph is drawn again at the same place, as some programs do for bold letters.
@@ -196,7 +237,7 @@ fn plain_form(c: char) -> impl Iterator<Item = char> {
 /// Lines to paragraphs: near, below, and in letters of one size.
 fn group(lines: Vec<Line>) -> Vec<Paragraph> {
     let mut paragraphs: Vec<Paragraph> = Vec::new();
-    let mut previous: Option<(f32, f32, u8)> = None;
+    let mut previous: Option<(f32, f32, u16)> = None;
     for line in lines {
         let size = line.main_size();
         let (y, turn) = (line.y, line.turn);
@@ -266,11 +307,29 @@ mod tests {
     }
 
     #[test]
+    fn a_word_of_spaced_letters_stays_a_word() {
+        let spaced: Vec<Glyph> =
+            line("one two", 0.0, 100.0).into_iter().map(|glyph| Glyph { x: glyph.x * 1.5, ..glyph }).collect();
+        assert_eq!(lines(spaced), [["one two"]]);
+        let undrawn: Vec<Glyph> = line("one two", 0.0, 100.0)
+            .into_iter()
+            .map(|glyph| Glyph { x: glyph.x * 1.4, ..glyph })
+            .filter(|glyph| glyph.text != " ")
+            .collect();
+        assert_eq!(lines(undrawn), [["one two"]]);
+    }
+
+    #[test]
+    fn letters_that_overlap_stay_in_the_order_they_were_drawn_in() {
+        let place = |(text, x): (&str, f32)| Glyph { x, ..line(text, 0.0, 0.0).remove(0) };
+        let overlapping = [("i", 0.0), ("t", 4.0), (" ", 12.0), ("i", 10.0), ("s", 14.0)].map(place).to_vec();
+        assert_eq!(lines(overlapping), [["it is"]]);
+    }
+
+    #[test]
     fn pieces_drawn_late_return_to_their_line() {
         let glyphs = [line("a   b", 0.0, 100.0), line("next", 0.0, 88.0), line("x", 10.0, 100.0)].concat();
-        let found = lines(glyphs);
-        assert_eq!(found[0][0].split_whitespace().collect::<Vec<_>>(), ["a", "x", "b"]);
-        assert_eq!(found[0][1], "next");
+        assert_eq!(lines(glyphs), [["a x b", "next"]]);
     }
 
     #[test]

@@ -1,14 +1,20 @@
 //! PDF (ISO 32000): glyphs with their places, brought back into lines and paragraphs.
 //!
 //! `lopdf` reads the file's objects; what stands on a page is worked out here: [`font`] turns codes into characters,
-//! [`content`] runs the page's drawing orders and notes where each glyph lands, [`layout`] makes lines of them.
+//! [`content`] runs the page's drawing orders, which [`lexer`] reads, and notes where each glyph lands, [`annotations`]
+//! adds what lies over the page, [`layout`] makes lines of it all.
 
+mod annotations;
 mod cmap;
 mod content;
 mod font;
 mod layout;
+mod lexer;
+mod program;
+#[cfg(test)]
+mod tests;
 
-use lopdf::{Dictionary, Document, LoadOptions, Object, decode_text_string};
+use lopdf::{Dictionary, Document, LoadOptions, Object, ObjectId, Stream, decode_text_string};
 
 use self::content::Interpreter;
 use self::layout::Paragraph;
@@ -24,6 +30,8 @@ const HEADING_RATIO: f32 = 1.15;
 const HEADINGS_ONE_IN: usize = 5;
 /// Longest heading, characters.
 const MAX_HEADING_CHARS: usize = 200;
+/// Nodes above a page in the tree of pages, at most.
+const MAX_PAGE_DEPTH: usize = 50;
 /// Distinct heading levels told apart by size.
 const HEADING_LEVELS: usize = 4;
 
@@ -37,10 +45,13 @@ pub(super) fn read(bytes: &[u8], draft: &mut Draft) -> Result<(), ExtractError> 
     let mut unknown = 0;
     let mut read = Vec::with_capacity(pages.len());
     for (number, id) in pages {
-        let mut interpreter = Interpreter::new(&document);
+        let mut interpreter = Interpreter::new(&document, rotation(id, &document));
         interpreter.page(id);
+        let words = annotations::read(&document, id, &mut interpreter);
         unknown += interpreter.unknown;
-        read.push((number, layout::paragraphs(interpreter.glyphs)));
+        let mut paragraphs = layout::paragraphs(interpreter.glyphs);
+        paragraphs.extend(words.iter().map(|words| Paragraph::note(words)));
+        read.push((number, paragraphs));
     }
     if read.is_empty() {
         return Err(ExtractError::damaged("no page was found in it"));
@@ -147,6 +158,51 @@ impl Sizes {
         }
         let rank = self.headings.iter().position(|size| paragraph.size >= size * 0.96)?;
         u8::try_from(rank.min(HEADING_LEVELS - 1) + 1).ok()
+    }
+}
+
+/// Degrees that a page is turned clockwise to be shown, as it or a node above it in the tree of pages says.
+fn rotation(page: ObjectId, document: &Document) -> u16 {
+    let mut node = document.get_dictionary(page).ok();
+    for _ in 0..MAX_PAGE_DEPTH {
+        let Some(here) = node else { break };
+        if let Some(degrees) = value(here, b"Rotate", document).and_then(|degrees| degrees.as_i64().ok()) {
+            return u16::try_from(degrees.rem_euclid(360)).unwrap_or_default();
+        }
+        node = dictionary(here, b"Parent", document);
+    }
+    0
+}
+
+/// What a stream holds once unpacked; none when that cannot be done, or is larger than anybody's.
+///
+/// `lopdf` follows no references to filters and knows none of their short names.
+fn unpacked(stream: &Stream, document: &Document) -> Option<Vec<u8>> {
+    let filters: Vec<&[u8]> = match value(&stream.dict, b"Filter", document) {
+        Some(Object::Array(filters)) => {
+            filters.iter().filter_map(|filter| document.dereference(filter).ok()?.1.as_name().ok()).collect()
+        }
+        Some(filter) => filter.as_name().ok().into_iter().collect(),
+        None => Vec::new(),
+    };
+    let plain = |filter: &[u8]| Object::Name(full_name(filter).to_vec());
+    let mut stream = Stream::new(stream.dict.clone(), stream.content.clone());
+    stream.dict.set("Filter", filters.into_iter().filter(|name| *name != b"Crypt").map(plain).collect::<Vec<_>>());
+    if let Some(parameters) = value(&stream.dict, b"DecodeParms", document).cloned() {
+        stream.dict.set("DecodeParms", parameters);
+    }
+    stream.get_plain_content_with_limit(MAX_STREAM_BYTES).ok()
+}
+
+/// The full name of a filter (ISO 32000-1, table 94).
+fn full_name(filter: &[u8]) -> &[u8] {
+    match filter {
+        b"Fl" => b"FlateDecode",
+        b"LZW" => b"LZWDecode",
+        b"A85" => b"ASCII85Decode",
+        b"AHx" => b"ASCIIHexDecode",
+        b"RL" => b"RunLengthDecode",
+        name => name,
     }
 }
 

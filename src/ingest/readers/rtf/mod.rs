@@ -1,13 +1,17 @@
 //! RTF: words in many code pages between control words (Microsoft, Rich Text Format Specification 1.9.1).
 
+mod tables;
+
 use std::collections::HashMap;
 
 use encoding_rs::{Encoding, WINDOWS_1252};
 
+use self::tables::{charset, code_page, symbol};
+use crate::domain::MarkKind;
 use crate::ingest::draft::Draft;
 
 /// Groups whose words are not the document's.
-const DROPPED: [&str; 24] = [
+const DROPPED: [&str; 26] = [
     "fonttbl",
     "colortbl",
     "stylesheet",
@@ -17,7 +21,6 @@ const DROPPED: [&str; 24] = [
     "rsidtbl",
     "generator",
     "pict",
-    "object",
     "objdata",
     "fldinst",
     "datafield",
@@ -32,7 +35,17 @@ const DROPPED: [&str; 24] = [
     "bkmkstart",
     "bkmkend",
     "private",
+    // The names and values of a shape's properties, beside its words.
+    "sp",
+    // Words in an old encoding, which `ud` repeats in Unicode.
+    "upr",
+    "info",
 ];
+/// Groups that may be left out by who does not know them, but hold words: shapes, comments, words in Unicode.
+const KEPT: [&str; 4] = ["shpinst", "shptxt", "annotation", "ud"];
+/// Groups that stand in a sentence but are no part of it: notes, comments, what is printed on every page.
+const ASIDES: [&str; 10] =
+    ["footnote", "annotation", "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf"];
 /// Open groups, at most: deeper ones change nothing any more.
 const MAX_DEPTH: usize = 1000;
 
@@ -41,7 +54,7 @@ pub(super) fn read(bytes: &[u8], draft: &mut Draft) {
     let mut reader = Reader {
         rest: bytes,
         draft,
-        state: State { encoding: WINDOWS_1252, skip: 1, ..State::default() },
+        state: State::default(),
         stack: Vec::new(),
         pending: Vec::new(),
         to_skip: 0,
@@ -49,6 +62,11 @@ pub(super) fn read(bytes: &[u8], draft: &mut Draft) {
         fonts: HashMap::new(),
         row: Vec::new(),
         cell: String::new(),
+        optional: false,
+        aside: String::new(),
+        asides: Vec::new(),
+        styles: HashMap::new(),
+        heading: None,
     };
     reader.run();
 }
@@ -69,11 +87,31 @@ struct State {
     skip: usize,
     /// The paragraph is in a table.
     in_table: bool,
+    /// Nobody sees the words: hidden ones, and deleted ones that a revision keeps.
+    hidden: bool,
+    /// The words are a note's or the like.
+    aside: bool,
+    /// The group is the table of styles, and its number the one that is described.
+    styles: Option<i32>,
+    /// The paragraph's level as a heading.
+    level: Option<u8>,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { encoding: WINDOWS_1252, dropped: false, fonts: false, title: false, font: 0, skip: 1, in_table: false }
+        Self {
+            encoding: WINDOWS_1252,
+            dropped: false,
+            fonts: false,
+            title: false,
+            font: 0,
+            skip: 1,
+            in_table: false,
+            hidden: false,
+            aside: false,
+            styles: None,
+            level: None,
+        }
     }
 }
 
@@ -91,6 +129,15 @@ struct Reader<'a> {
     fonts: HashMap<i32, &'static Encoding>,
     row: Vec<String>,
     cell: String,
+    /// Whether `\*` has just begun a group.
+    optional: bool,
+    /// The note that is open, and those that wait for the end of their paragraph.
+    aside: String,
+    asides: Vec<String>,
+    /// Heading levels by the numbers of styles.
+    styles: HashMap<i32, u8>,
+    /// Where the heading that is open starts.
+    heading: Option<usize>,
 }
 
 impl Reader<'_> {
@@ -107,6 +154,8 @@ impl Reader<'_> {
         }
         self.flush();
         self.end_cell_text();
+        self.end_heading();
+        self.write_asides();
     }
 
     fn open(&mut self) {
@@ -124,6 +173,13 @@ impl Reader<'_> {
             if self.state.title && !state.title {
                 let title = std::mem::take(&mut self.cell);
                 self.draft.title(&title);
+            }
+            if self.state.aside && !state.aside {
+                let aside = std::mem::take(&mut self.aside);
+                // The same header for each section says nothing new.
+                if !aside.trim().is_empty() && !self.asides.contains(&aside) {
+                    self.asides.push(aside);
+                }
             }
             self.state = state;
         }
@@ -144,19 +200,13 @@ impl Reader<'_> {
                     self.byte(byte);
                 }
             }
-            b'*' => self.optional(),
+            b'*' => self.optional = true,
             b'~' => self.text(" "),
             b'_' => self.text("-"),
             b'-' => {}
             b'\r' | b'\n' => self.paragraph(),
             byte => self.byte(*byte),
         }
-    }
-
-    /// `\*` begins a group that may be left out by who does not know it: nobody needs to.
-    fn optional(&mut self) {
-        self.flush();
-        self.state.dropped = true;
     }
 
     fn word(&mut self) {
@@ -175,6 +225,13 @@ impl Reader<'_> {
         if name != "u" {
             self.flush();
         }
+        // Nobody needs to know a group that `\*` begins.
+        if std::mem::take(&mut self.optional) && !KEPT.contains(&name) {
+            self.state.dropped = true;
+        }
+        if ASIDES.contains(&name) {
+            self.state.aside = true;
+        }
         match name {
             "u" => self.unicode(number.unwrap_or_default()),
             "uc" => self.state.skip = number.and_then(|skip| usize::try_from(skip).ok()).unwrap_or(1).min(16),
@@ -191,11 +248,16 @@ impl Reader<'_> {
                 }
             }
             "title" => (self.state.title, self.state.dropped) = (true, false),
-            "info" => self.state.dropped = true,
+            "ud" => self.state.dropped = false,
+            "v" | "deleted" => self.state.hidden = number != Some(0),
+            "plain" => self.state.hidden = false,
+            "s" if self.state.styles.is_some() => self.state.styles = number,
+            "s" => self.state.level = number.and_then(|style| self.styles.get(&style).copied()),
+            "outlinelevel" => self.level(number),
             "par" | "sect" | "page" => self.paragraph(),
             "line" | "softline" => self.line(),
             "tab" => self.text(" "),
-            "pard" => self.state.in_table = false,
+            "pard" => (self.state.in_table, self.state.level) = (false, None),
             "intbl" => self.state.in_table = true,
             "cell" | "nestcell" => self.end_cell(),
             "row" | "nestrow" => self.end_row(),
@@ -204,9 +266,22 @@ impl Reader<'_> {
                 None if DROPPED.contains(&name) => {
                     self.state.dropped = true;
                     self.state.fonts = name == "fonttbl";
+                    self.state.styles = (name == "stylesheet").then_some(0);
                 }
                 None => {}
             },
+        }
+    }
+
+    /// Levels count from 0, and 9 is body text.
+    fn level(&mut self, number: Option<i32>) {
+        let level = number.and_then(|level| u8::try_from(level + 1).ok()).filter(|level| (1..=9).contains(level));
+        match (self.state.styles, level) {
+            (Some(style), Some(level)) => {
+                self.styles.insert(style, level);
+            }
+            (Some(_), None) => {}
+            (None, level) => self.state.level = level,
         }
     }
 
@@ -262,11 +337,17 @@ impl Reader<'_> {
     }
 
     fn push(&mut self, text: &str) {
-        if self.state.dropped {
+        if self.state.dropped || self.state.hidden {
+        } else if self.state.aside {
+            self.aside.push_str(text);
         } else if self.state.in_table || self.state.title {
             self.cell.push_str(text);
         } else {
             self.end_cell_text();
+            if self.state.level.is_some() && self.heading.is_none() && !text.trim().is_empty() {
+                self.draft.end_block();
+                self.heading = Some(self.draft.open());
+            }
             self.draft.words(text);
         }
     }
@@ -274,18 +355,35 @@ impl Reader<'_> {
     fn paragraph(&mut self) {
         self.flush();
         if self.state.dropped {
+        } else if self.state.aside {
+            self.aside.push(' ');
         } else if self.state.in_table {
             self.cell.push(' ');
         } else {
             self.end_cell_text();
+            self.end_heading();
             self.draft.end_block();
+            self.write_asides();
+        }
+    }
+
+    fn end_heading(&mut self) {
+        if let (Some(start), Some(level)) = (self.heading.take(), self.state.level) {
+            self.draft.close(start, MarkKind::Heading { level: level.min(6) });
+        }
+    }
+
+    /// Writes the notes of the paragraph that has just ended.
+    fn write_asides(&mut self) {
+        for aside in std::mem::take(&mut self.asides) {
+            self.draft.paragraph(&aside);
         }
     }
 
     fn line(&mut self) {
         self.flush();
-        if self.state.in_table {
-            self.cell.push(' ');
+        if self.state.dropped || self.state.aside || self.state.in_table {
+            self.text(" ");
         } else {
             self.draft.end_line();
         }
@@ -318,60 +416,9 @@ impl Reader<'_> {
     }
 }
 
-/// Characters that have a name.
-fn symbol(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "emdash" => "—",
-        "endash" => "–",
-        "lquote" => "‘",
-        "rquote" => "’",
-        "ldblquote" => "“",
-        "rdblquote" => "”",
-        "bullet" => "•",
-        "emspace" | "enspace" | "qmspace" => " ",
-        _ => return None,
-    })
-}
-
-/// The encoding of a Windows code page.
-fn code_page(number: i32) -> &'static Encoding {
-    let label = match number {
-        932 => "shift_jis",
-        936 => "gbk",
-        949 => "euc-kr",
-        950 => "big5",
-        10000 => "macintosh",
-        65001 => "utf-8",
-        number => return Encoding::for_label(format!("windows-{number}").as_bytes()).unwrap_or(WINDOWS_1252),
-    };
-    Encoding::for_label(label.as_bytes()).unwrap_or(WINDOWS_1252)
-}
-
-/// The encoding that a font's character set means; none for symbols and for the document's own.
-fn charset(number: i32) -> Option<&'static Encoding> {
-    let page = match number {
-        0 => 1252,
-        77 => 10000,
-        128 => 932,
-        129 => 949,
-        134 => 936,
-        136 => 950,
-        161 => 1253,
-        162 => 1254,
-        163 => 1258,
-        177 => 1255,
-        178 => 1256,
-        186 => 1257,
-        204 => 1251,
-        222 => 874,
-        238 => 1250,
-        _ => return None,
-    };
-    Some(code_page(page))
-}
-
 #[cfg(test)]
 mod tests {
+    use crate::domain::MarkKind;
     use crate::ingest::{ReadLimits, extract_here};
 
     fn read(rtf: &str) -> String {
@@ -393,6 +440,27 @@ mod tests {
     #[test]
     fn unicode_takes_the_place_of_its_stand_ins() {
         assert_eq!(read(r"{\rtf1\uc1 \u26085?\u26412\'3f \u-10179?\u-8704? {\uc2\u228xy}z}"), "日本 😀 äz");
+    }
+
+    #[test]
+    fn what_stands_in_a_sentence_but_is_no_part_of_it_follows_the_paragraph() {
+        let rtf = r"{\rtf1{\header\pard Acme Ltd\par}One{\super 1}{\footnote\pard see two} sentence{\*\annotation{\*\atndate 1}why?} here.\par Next}";
+        assert_eq!(read(rtf), "One1 sentence here.\n\nAcme Ltd\n\nsee two\n\nwhy?\n\nNext");
+    }
+
+    #[test]
+    fn words_of_shapes_and_unicode_are_read_and_hidden_ones_are_not() {
+        let rtf = r"{\rtf1 a {\shp{\*\shpinst{\sp{\sn fill}{\sv 7}}{\shptxt \pard box\par}}}{\upr{b?}{\*\ud{b\u228?}}}{\v secret}{\deleted gone}{\*\unknown x} c}";
+        assert_eq!(read(rtf), "a box\n\nbä c");
+    }
+
+    #[test]
+    fn headings_are_known_by_their_style_or_by_themselves() {
+        let rtf = r"{\rtf1{\stylesheet{\s0 Normal;}{\s1\outlinelevel0 heading 1;}}\pard\s1 One\par\pard text\par\pard\outlinelevel1 Two\par}";
+        let read = extract_here("", rtf.as_bytes(), &ReadLimits { max_text_bytes: 1000 }).unwrap();
+        let marks: Vec<_> = read.marks.iter().map(|mark| (&read.text[mark.start..mark.end], &mark.kind)).collect();
+        assert_eq!(marks, [("One", &MarkKind::Heading { level: 1 }), ("Two", &MarkKind::Heading { level: 2 })]);
+        assert_eq!(read.title, "One");
     }
 
     #[test]
