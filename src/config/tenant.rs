@@ -133,7 +133,7 @@ impl Default for RetrievalSettings {
 
 impl Default for ChunkingSettings {
     fn default() -> Self {
-        Self { max_tokens: 200, overlap_tokens: 20 }
+        Self { max_tokens: 200, overlap_tokens: 40 }
     }
 }
 

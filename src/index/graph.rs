@@ -19,9 +19,9 @@ use crate::domain::Ranked;
 const CONNECTIVITY: usize = 16;
 /// Candidates weighed when a vector is added; usearch's own default.
 const EXPANSION_ADD: usize = 128;
-/// Candidates weighed when vectors are searched. Recall@10 of clustered vectors is held at 0.98 by a test; on real ones
-/// `tests/measure.rs` tells.
-const EXPANSION_SEARCH: usize = 128;
+/// Candidates weighed at least when vectors are searched; as many as are asked for when those are more. Recall@10 of
+/// clustered vectors is held at 0.98 by a test; `carrel measure search` tells it for large indexes.
+const EXPANSION_SEARCH: usize = 64;
 /// Threads that search one graph at the same moment; more wait, for a fraction of a millisecond.
 const SEATS: usize = 16;
 /// Fewer vectors are added by one thread: starting more would take longer.
