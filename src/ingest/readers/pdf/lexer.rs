@@ -40,7 +40,7 @@ impl<'a> Orders<'a> {
                 b'<' => return Some(Token::Object(self.hexadecimal())),
                 b'[' => {
                     self.rest = rest;
-                    return Some(Token::Object(Object::Array(self.objects(depth))));
+                    return Some(Token::Object(Object::Array(self.objects(depth, true))));
                 }
                 b']' => {
                     self.rest = rest;
@@ -144,24 +144,30 @@ impl<'a> Orders<'a> {
         Object::String(bytes.collect(), StringFormat::Hexadecimal)
     }
 
-    /// What stands up to the closing bracket; words that stray in are left out.
-    fn objects(&mut self, depth: usize) -> Vec<Object> {
+    /// What stands up to the closing bracket. A word that strays in is left out, or, where `lenient` is false, ends it:
+    /// then the bracket is missing and the word is the next operator.
+    fn objects(&mut self, depth: usize, lenient: bool) -> Vec<Object> {
         let mut objects = Vec::new();
         if depth >= MAX_DEPTH {
             return objects;
         }
-        while let Some(token) = self.token(depth + 1) {
-            match token {
-                Token::Object(object) => objects.push(object),
-                Token::Word(_) => {}
-                Token::Close => break,
+        loop {
+            let before = self.rest;
+            match self.token(depth + 1) {
+                Some(Token::Object(object)) => objects.push(object),
+                Some(Token::Word(_)) if lenient => {}
+                Some(Token::Word(_)) => {
+                    self.rest = before;
+                    break;
+                }
+                Some(Token::Close) | None => break,
             }
         }
         objects
     }
 
     fn dictionary(&mut self, depth: usize) -> Dictionary {
-        let mut objects = self.objects(depth).into_iter();
+        let mut objects = self.objects(depth, false).into_iter();
         let mut dictionary = Dictionary::new();
         while let (Some(key), Some(value)) = (objects.next(), objects.next()) {
             if let Object::Name(key) = key {

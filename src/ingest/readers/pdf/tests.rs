@@ -34,7 +34,7 @@ fn read(orders: &str, page: &str, objects: &[&str]) -> Extracted {
 
 #[test]
 fn a_broken_order_does_not_end_the_page() {
-    let text = read("BT /F 10 Tf 50 700 Td [(one) Td (,)] TJ ] >> ( two) Tj { /x << (three) Tj ET", "", &[]).text;
+    let text = read("BT /F 10 Tf 50 700 Td [(one) Td (,)] TJ ] >> ( two) Tj { /x << (lost) Tj ( three) Tj ET", "", &[]).text;
     assert_eq!(text, "one, two three");
 }
 
