@@ -217,8 +217,8 @@ impl<'a> Interpreter<'a> {
             (b"Tz", _) => self.state.stretch = first.unwrap_or(100.0) / 100.0,
             (b"TL", _) => self.state.leading = first.unwrap_or_default(),
             (b"Ts", _) => self.state.rise = first.unwrap_or_default(),
-            (b"Tj", [Object::String(bytes, _)]) => self.show(bytes),
-            (b"'", [Object::String(bytes, _)]) => {
+            (b"Tj", [.., Object::String(bytes, _)]) => self.show(bytes),
+            (b"'", [.., Object::String(bytes, _)]) => {
                 self.next_line(None, Some(-self.state.leading));
                 self.show(bytes);
             }
@@ -228,7 +228,7 @@ impl<'a> Interpreter<'a> {
                 self.next_line(None, Some(-self.state.leading));
                 self.show(bytes);
             }
-            (b"TJ", [Object::Array(parts)]) => self.show_parts(parts),
+            (b"TJ", [.., Object::Array(parts)]) => self.show_parts(parts),
             (b"Do", [Object::Name(name)]) => self.form(name, resources),
             (b"BDC", [_, properties]) => self.begin_marked(properties, resources),
             (b"BMC" | b"BDC", _) => self.marked.push(None),
