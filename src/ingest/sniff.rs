@@ -120,8 +120,8 @@ fn has(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
 }
 
-/// Mail begins with lines of ASCII, whatever follows.
-fn mail(name: &str, bytes: &[u8]) -> Option<Binary> {
+/// Mail and mailboxes, which begin with lines of ASCII, whatever follows.
+pub(super) fn mail(name: &str, bytes: &[u8]) -> Option<Binary> {
     let head: String = bytes.iter().take(HEAD_CHARS).map(|byte| char::from(*byte)).collect();
     let head = head.trim_start_matches("ï»¿").trim_start();
     let extension = extension(name);
@@ -233,7 +233,7 @@ fn looks_like_mail(head: &str, extension: &str) -> bool {
         is_name.then(|| name.to_ascii_lowercase())
     });
     let known = names.filter(|name| FIELDS.contains(&name.as_str())).count();
-    known >= if matches!(extension, "eml" | "mht" | "mhtml") { 1 } else { 3 }
+    known >= if matches!(extension, "eml" | "mht" | "mhtml" | "mbox") { 1 } else { 3 }
 }
 
 fn by_extension(extension: &str) -> Option<Textual> {

@@ -7,12 +7,13 @@ use super::budget::Budget;
 use super::numbering::Numbering;
 use super::package::Package;
 use super::parts::{Relation, core_title, relations};
+use super::read_part;
 use super::xml::{Element, Visitor, walk};
 use crate::ingest::ExtractError;
 use crate::ingest::draft::Draft;
 
 /// What a document shows besides its body, in the order it is written after it.
-const BESIDES: [&str; 6] = ["footnotes", "endnotes", "comments", "header", "footer", "chart"];
+const BESIDES: [&str; 7] = ["footnotes", "endnotes", "comments", "header", "footer", "chart", "diagramData"];
 
 /// Reads a document whose main part is `main`.
 pub(super) fn read(
@@ -42,6 +43,13 @@ pub(super) fn read(
     }
     if let Some(title) = core_title(package, budget)? {
         draft.title(&title);
+    }
+    // Documents of other formats that were put in whole.
+    for relation in relations.iter().filter(|relation| relation.kind == "aFChunk") {
+        read_part(&relation.target, draft, budget, |draft, budget| {
+            let bytes = package.read(&relation.target, budget)?.unwrap_or_default();
+            super::read(&relation.target, &bytes, draft, budget).map(|_| ())
+        })?;
     }
     Ok(())
 }

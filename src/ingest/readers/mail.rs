@@ -136,6 +136,14 @@ mod tests {
     }
 
     #[test]
+    fn mail_saved_as_utf16_is_mail_still() {
+        let mail = "From: a\r\nTo: b\r\nSubject: Grüße\r\n\r\nwords\r\n";
+        let wide: Vec<u8> = mail.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let read = extract_here("m.eml", &wide, &ReadLimits { max_text_bytes: 10_000 }).unwrap();
+        assert_eq!((read.kind.as_str(), read.title.as_str()), ("eml", "Grüße"));
+    }
+
+    #[test]
     fn each_message_of_a_mailbox_is_a_part() {
         let mailbox = "From a@b Mon Jan  1 10:00:00 2024\nFrom: a\nTo: b\nSubject: One\n\nfirst\nFrom here on\n\n\
             From c@d Tue Jan  2 10:00:00 2024\nFrom: c\nTo: d\nSubject: Two\n\nsecond\n";

@@ -62,7 +62,7 @@ fn read(name: &str, bytes: &[u8], draft: &mut Draft, budget: &mut Budget) -> Res
         Some(Binary::Mailbox) => mail::read_box(bytes, draft, budget).map(|()| "mbox"),
         Some(Binary::Compound) => Err(compound(bytes)),
         Some(Binary::Foreign(what)) => Err(ExtractError::unsupported(what)),
-        None => read_textual(name, bytes, draft),
+        None => read_textual(name, bytes, draft, budget),
     }
 }
 
@@ -76,12 +76,21 @@ fn compound(bytes: &[u8]) -> ExtractError {
     }
 }
 
-fn read_textual(name: &str, bytes: &[u8], draft: &mut Draft) -> Result<&'static str, ExtractError> {
+fn read_textual(
+    name: &str,
+    bytes: &[u8],
+    draft: &mut Draft,
+    budget: &mut Budget,
+) -> Result<&'static str, ExtractError> {
     let decoded = decode(bytes, sniff::declared_encoding(bytes).as_deref())?;
     if decoded.unreadable > 0 {
         draft.warn(format!("{} characters could not be read.", decoded.unreadable));
     }
     let text = decoded.text.as_str();
+    // Mail that a program saved as UTF-16 shows its fields only now.
+    if let Some(Binary::Mail) = sniff::mail(name, text.as_bytes()) {
+        return mail::read(text.as_bytes(), draft, budget).map(|()| "eml");
+    }
     let format = sniff::textual(name, text);
     match format {
         Textual::Xml => xml::read(text, draft)?,

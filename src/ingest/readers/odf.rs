@@ -21,15 +21,15 @@ const MARGINS: [&str; 6] = ["header", "footer", "header-left", "footer-left", "h
 
 /// Reads an OpenDocument package.
 pub(super) fn read(package: &mut Package, draft: &mut Draft, budget: &mut Budget) -> Result<(), ExtractError> {
-    if let Some(xml) = package.text("meta.xml", budget)? {
-        let mut meta = Meta { inside: false, title: String::new() };
-        walk(&xml, &mut meta)?;
-        draft.title(&meta.title);
-    }
     if let Some(manifest) = package.text("META-INF/manifest.xml", budget)?
         && manifest.contains("encryption-data")
     {
         return Err(ExtractError::needs_password());
+    }
+    if let Some(xml) = package.text("meta.xml", budget)? {
+        let mut meta = Meta { inside: false, title: String::new() };
+        walk(&xml, &mut meta)?;
+        draft.title(&meta.title);
     }
     let xml = package.text("content.xml", budget)?.ok_or_else(|| ExtractError::damaged("its content is missing"))?;
     let spreadsheet = read_flat(&xml, draft)?;
@@ -394,6 +394,15 @@ mod tests {
             (read.kind.as_str(), read.text.as_str()),
             ("odt", "One sentence.\n\nsee two\n\nwhy?\n\nNext\n\nAcme Ltd")
         );
+    }
+
+    #[test]
+    fn an_encrypted_document_needs_its_password() {
+        let manifest = b"<manifest:manifest><manifest:file-entry><manifest:encryption-data/></manifest:file-entry></manifest:manifest>";
+        let noise: &[u8] = b"\x01\x02\xff\0\x9c";
+        let files = [("META-INF/manifest.xml", &manifest[..]), ("meta.xml", noise), ("content.xml", noise)];
+        let error = extract_here("", &zip(&files), &ReadLimits { max_text_bytes: 100 }).unwrap_err();
+        assert_eq!(error.code, "needs_password");
     }
 
     #[test]

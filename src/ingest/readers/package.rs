@@ -24,7 +24,7 @@ impl<'a> Package<'a> {
     pub fn open(bytes: &'a [u8]) -> Result<Self, ExtractError> {
         let zip =
             ZipArchive::new(Cursor::new(bytes)).map_err(|_| ExtractError::damaged("the archive is incomplete"))?;
-        let names: Vec<String> = zip.file_names_raw().map(|name| normalise(&String::from_utf8_lossy(name))).collect();
+        let names: Vec<String> = zip.file_names_raw().map(|name| normalise(&readable(name))).collect();
         let numbers = names.iter().cloned().zip(0..).collect();
         Ok(Self { zip, numbers, names })
     }
@@ -85,6 +85,12 @@ fn xml_text(bytes: Vec<u8>) -> Result<String, ExtractError> {
         let label = crate::ingest::sniff::declared_encoding(bytes);
         crate::ingest::encoding::decode(bytes, label.as_deref()).map(|decoded| decoded.text)
     })
+}
+
+/// A name in whatever encoding the packing program used.
+fn readable(name: &[u8]) -> String {
+    crate::ingest::encoding::decode(name, None)
+        .map_or_else(|_| String::from_utf8_lossy(name).into_owned(), |decoded| decoded.text)
 }
 
 /// Some programs write Windows' separators or absolute names.

@@ -64,7 +64,7 @@ pub(super) fn read(
 /// Reads what lies over a sheet's cells: comments, text boxes and charts.
 fn read_besides(package: &mut Package, part: &str, draft: &mut Draft, budget: &mut Budget) -> Result<(), ExtractError> {
     for relation in relations(package, part, budget)? {
-        if !matches!(relation.kind.as_str(), "comments" | "drawing" | "chart") {
+        if !matches!(relation.kind.as_str(), "comments" | "drawing" | "chart" | "diagramData") {
             continue;
         }
         if let Some(xml) = package.text(&relation.target, budget)? {

@@ -14,16 +14,31 @@ const UNSEEN: i64 = 2 | 32;
 /// `Password`, of a text field.
 const PASSWORD: i64 = 1 << 13;
 
+/// Which annotations are meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layer {
+    /// Fields of a form, which belong to the words beside them.
+    Fields,
+    /// What was laid over the page later.
+    Notes,
+}
+
 /// Draws what a page's annotations show into `interpreter`; returns the words of those that show nothing: notes that open
 /// on a click, and fields whose looks the program left to the reader.
-pub(super) fn read<'a>(document: &'a Document, page: ObjectId, interpreter: &mut Interpreter<'a>) -> Vec<String> {
+pub(super) fn read<'a>(
+    document: &'a Document,
+    page: ObjectId,
+    layer: Layer,
+    interpreter: &mut Interpreter<'a>,
+) -> Vec<String> {
     let listed = document.get_dictionary(page).ok().and_then(|page| value(page, b"Annots", document)?.as_array().ok());
     let mut words = Vec::new();
     for annotation in listed.into_iter().flatten().take(MAX_ANNOTATIONS) {
         let annotation = document.dereference(annotation).ok().and_then(|(_, found)| found.as_dict().ok());
         let Some(annotation) = annotation.filter(|annotation| is_seen(annotation, document)) else { continue };
         let subtype = value(annotation, b"Subtype", document).and_then(|name| name.as_name().ok()).unwrap_or_default();
-        if matches!(subtype, b"Link" | b"Popup") {
+        let is_field = subtype == b"Widget";
+        if matches!(subtype, b"Link" | b"Popup") || is_field != (layer == Layer::Fields) {
             continue;
         }
         let before = interpreter.glyphs.len();
@@ -31,7 +46,7 @@ pub(super) fn read<'a>(document: &'a Document, page: ObjectId, interpreter: &mut
             interpreter.appearance(form, placed(annotation, form, document));
         }
         let shown = interpreter.glyphs.len() > before;
-        let said = if subtype == b"Widget" {
+        let said = if is_field {
             if shown { None } else { field_value(annotation, document) }
         } else if shown && matches!(subtype, b"FreeText" | b"Stamp") {
             None

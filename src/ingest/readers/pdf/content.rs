@@ -11,6 +11,8 @@ use super::{dictionary, number, unpacked, value};
 
 /// Forms drawn inside forms, at most.
 const MAX_FORM_DEPTH: usize = 12;
+/// Space between letters that counts as part of them, in font sizes, at most: wider ones part words.
+const MAX_SPACING: f32 = 0.5;
 /// Glyphs of one page, at most: a page has some thousands.
 const MAX_GLYPHS: usize = 400_000;
 
@@ -257,8 +259,10 @@ impl<'a> Interpreter<'a> {
         for shown in font.decode(bytes) {
             let spacing = self.state.char_spacing + if shown.is_space { self.state.word_spacing } else { 0.0 };
             let width = shown.width * self.state.size * self.state.stretch;
+            // Letters spaced out by the page itself are as good as wider ones.
+            let spaced = width + self.state.char_spacing.clamp(0.0, MAX_SPACING * self.state.size.abs()) * self.state.stretch;
             match shown.text {
-                Some(text) => self.place(text, width),
+                Some(text) => self.place(text, spaced),
                 None => self.unknown += 1,
             }
             self.text = self.text.moved(width + spacing * self.state.stretch, 0.0);

@@ -13,6 +13,10 @@ const WORD_GAP: f32 = 0.17;
 const SPACED_LETTERS: usize = 3;
 /// Letters further apart than this, in font sizes, are no word spaced out but cells of a narrow table.
 const MAX_LETTER_SPACE: f32 = 0.5;
+/// Glyphs of a line from which on it is only sorted: putting pieces in their places costs more the longer it is.
+const MAX_PIECED: usize = 10_000;
+/// Glyphs looked back at to see whether a piece is drawn a second time, as some programs do for bold letters.
+const MAX_REPEATED: usize = 200;
 /// A letter that begins before the one drawn just before it, by less than this in font sizes, follows it all the same.
 const OVERLAP: f32 = 0.6;
 /// Between Chinese and Japanese characters only a wide gap is one.
@@ -113,7 +117,7 @@ impl Line {
         let right_to_left = self.glyphs.iter().filter(|glyph| is_right_to_left(&glyph.text)).count();
         let latin = |glyph: &&Glyph| glyph.text.chars().any(char::is_alphabetic) && !is_right_to_left(&glyph.text);
         let left_to_right = self.glyphs.iter().filter(latin).count();
-        self.sort(right_to_left > 0);
+        self.glyphs = in_place(std::mem::take(&mut self.glyphs), right_to_left > 0);
         let least = self.word_gap();
         let mut pieces: Vec<String> = Vec::new();
         let mut previous: Option<&Glyph> = None;
@@ -135,20 +139,6 @@ impl Line {
         pieces.concat().chars().flat_map(plain_form).collect()
     }
 
-    /// From the order of drawing to that of place, which differ where pieces were drawn late, and always from right to
-    /// left. Letters that only overlap the one before them, as recognised scans' do, stay behind it.
-    fn sort(&mut self, right_to_left: bool) {
-        let mut place = f32::NEG_INFINITY;
-        for glyph in &mut self.glyphs {
-            let back = place - glyph.x;
-            if !right_to_left && back > 0.0 && back < OVERLAP * glyph.size {
-                (glyph.x, glyph.width) = (place, (glyph.width - back).max(0.0));
-            }
-            place = glyph.x;
-        }
-        self.glyphs.sort_by(|a, b| a.x.total_cmp(&b.x));
-    }
-
     /// The least gap between words: more than that between most of the line's letters, which may be spaced out.
     fn word_gap(&self) -> f32 {
         let letters = |pair: &&[Glyph]| pair.iter().all(|glyph| !glyph.text.trim().is_empty());
@@ -158,6 +148,45 @@ impl Line {
         let usual = gaps.get(gaps.len() / 10).copied().unwrap_or_default();
         if gaps.len() < SPACED_LETTERS || usual > MAX_LETTER_SPACE { WORD_GAP } else { usual + WORD_GAP }
     }
+}
+
+/// From the order of drawing to that of place, which differ where pieces were drawn late, and always from right to left.
+///
+/// What was drawn in one go stays together, though its letters may overlap, as recognised scans' do, unless there is room
+/// between them for a later piece.
+fn in_place(glyphs: Vec<Glyph>, right_to_left: bool) -> Vec<Glyph> {
+    if glyphs.len() > MAX_PIECED {
+        let mut glyphs = glyphs;
+        glyphs.sort_by(|a, b| a.x.total_cmp(&b.x));
+        return glyphs;
+    }
+    let mut runs: Vec<Vec<Glyph>> = Vec::new();
+    for glyph in glyphs {
+        let overlap = if right_to_left { 0.0 } else { OVERLAP * glyph.size };
+        match runs.last_mut() {
+            Some(run) if run.last().is_some_and(|last| glyph.x >= last.x - overlap) => run.push(glyph),
+            _ => runs.push(vec![glyph]),
+        }
+    }
+    runs.sort_by(|a, b| a[0].x.total_cmp(&b[0].x));
+    let mut line = Vec::new();
+    for run in runs {
+        put(run, &mut line);
+    }
+    line
+}
+
+/// Puts a run into the line where there is room for it, else at its end, without what is there already.
+fn put(mut run: Vec<Glyph>, line: &mut Vec<Glyph>) {
+    let is_blank = |glyph: &Glyph| glyph.text.trim().is_empty();
+    let near = &line[line.len().saturating_sub(MAX_REPEATED)..];
+    run.retain(|glyph| !near.iter().any(|placed| is_repeated(placed, glyph)));
+    let Some(start) = run.first().map(|first| first.x) else { return };
+    let at = line.iter().rposition(|placed| placed.x <= start).map_or(0, |last| last + 1);
+    let end = run.iter().filter(|glyph| !is_blank(glyph)).map(|glyph| glyph.x + glyph.width).fold(start, f32::max);
+    let fits = line[at..].iter().find(|placed| !is_blank(placed)).is_none_or(|next| next.x > end - LATE_GAP * next.size);
+    let at = if fits { at } else { line.len() };
+    line.splice(at..at, run);
 }
 
 /// The gap between two glyphs, in font sizes.
@@ -317,6 +346,24 @@ mod tests {
             .filter(|glyph| glyph.text != " ")
             .collect();
         assert_eq!(lines(undrawn), [["one two"]]);
+    }
+
+    #[test]
+    fn blanks_that_run_under_the_next_word_do_not_tear_it() {
+        let glyphs = [line("one        ", 0.0, 100.0), line("two", 18.0, 100.0)].concat();
+        assert_eq!(lines(glyphs), [["one two"]]);
+    }
+
+    #[test]
+    fn a_word_drawn_twice_for_boldness_is_read_once() {
+        let glyphs = [line("bold", 0.0, 100.0), line("bold", 0.4, 100.0), line(" x", 20.0, 100.0)].concat();
+        assert_eq!(lines(glyphs), [["bold x"]]);
+    }
+
+    #[test]
+    fn words_that_overlap_do_not_mix_their_letters() {
+        let glyphs = [line("spaces", 0.0, 100.0), line("is", 24.0, 100.0), line("the", 26.0, 100.0)].concat();
+        assert!(lines(glyphs)[0][0].contains("spaces"));
     }
 
     #[test]

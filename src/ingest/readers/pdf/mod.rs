@@ -16,6 +16,7 @@ mod tests;
 
 use lopdf::{Dictionary, Document, LoadOptions, Object, ObjectId, Stream, decode_text_string};
 
+use self::annotations::Layer;
 use self::content::Interpreter;
 use self::layout::Paragraph;
 use crate::domain::MarkKind;
@@ -47,9 +48,11 @@ pub(super) fn read(bytes: &[u8], draft: &mut Draft) -> Result<(), ExtractError> 
     for (number, id) in pages {
         let mut interpreter = Interpreter::new(&document, rotation(id, &document));
         interpreter.page(id);
-        let words = annotations::read(&document, id, &mut interpreter);
+        let mut words = annotations::read(&document, id, Layer::Fields, &mut interpreter);
+        let mut paragraphs = layout::paragraphs(std::mem::take(&mut interpreter.glyphs));
+        words.extend(annotations::read(&document, id, Layer::Notes, &mut interpreter));
         unknown += interpreter.unknown;
-        let mut paragraphs = layout::paragraphs(interpreter.glyphs);
+        paragraphs.extend(layout::paragraphs(interpreter.glyphs));
         paragraphs.extend(words.iter().map(|words| Paragraph::note(words)));
         read.push((number, paragraphs));
     }
