@@ -50,8 +50,8 @@ pub(super) async fn run(config: &Config, verb: MeasureVerb, print: Printer) -> R
         }
         MeasureVerb::Search(args) => {
             let questions = usize::try_from(args.questions).map_err(anyhow::Error::from)?;
-            let path = home.path().to_owned();
-            let speed = tokio::task::spawn_blocking(move || measure_search(&path, args.chunks, questions));
+            let (path, runtime) = (home.path().to_owned(), tokio::runtime::Handle::current());
+            let speed = tokio::task::spawn_blocking(move || measure_search(&path, args.chunks, questions, &runtime));
             print.result(&speed.await.map_err(anyhow::Error::from)??, shown_search)
         }
     }

@@ -73,6 +73,14 @@ struct Candidates {
     degraded: Vec<Degradation>,
 }
 
+/// What the search by meaning found, and how long its two parts took.
+struct Meant {
+    vector: Arc<[f32]>,
+    hits: Vec<Ranked>,
+    embedding: Duration,
+    searching: Duration,
+}
+
 impl Candidates {
     /// One list, best first: the two fused, or the one there is.
     fn fused(&self, snapshot: &Snapshot, mode: Mode) -> Vec<Ranked> {
@@ -162,10 +170,9 @@ impl Engine {
                 |embedder| votes(&*embedder, snapshot, question).then_some(embedder),
             ),
         };
-        let embed = async {
-            let begun = Instant::now();
+        let meaning = async {
             match &embedder {
-                Some(embedder) => Some((self.embedders.question(embedder, &question.text).await, begun.elapsed())),
+                Some(embedder) => Some(self.meaning(snapshot, question, depth, embedder).await),
                 None => None,
             }
         };
@@ -178,30 +185,46 @@ impl Engine {
             })
             .await
         };
-        // The vector is asked for first: while a provider works on it, this thread counts words.
-        let (vector, words) = tokio::join!(biased; embed, words);
+        // The vector is asked for first: while it is made, and in large indexes searched with, words are counted.
+        let (meaning, words) = tokio::join!(biased; meaning, words);
         let (words, took) = words?;
         if question.mode != Mode::Dense {
             clock.note(QueryStage::Sparse, took);
         }
         found.words_full = words.len() >= depth;
         found.words = words;
-        match vector {
+        match meaning {
             None => {}
-            Some((Ok(vector), took)) => {
-                clock.note(QueryStage::Embed, took);
-                let asked = Arc::clone(&vector);
-                let (dense, took) = timed(snapshot, question, depth, move |snapshot, question, depth| {
-                    snapshot.search_dense(&asked, question.filter.as_ref(), depth)
-                })
-                .await?;
-                clock.note(QueryStage::Dense, took);
-                (found.vector, found.dense) = (Some(vector), dense);
+            Some(Ok(meant)) => {
+                clock.note(QueryStage::Embed, meant.embedding);
+                clock.note(QueryStage::Dense, meant.searching);
+                (found.vector, found.dense) = (Some(meant.vector), meant.hits);
             }
-            Some((Err(error), _)) if question.mode == Mode::Hybrid => found.degraded.push(without_vectors(&error)),
-            Some((Err(error), _)) => return Err(error.into()),
+            Some(Err(SearchError::Embed(error))) if question.mode == Mode::Hybrid => {
+                found.degraded.push(without_vectors(&error));
+            }
+            Some(Err(error)) => return Err(error),
         }
         Ok(found)
+    }
+
+    /// Makes the question's vector and searches with it.
+    async fn meaning(
+        &self,
+        snapshot: &Snapshot,
+        question: &Question,
+        depth: usize,
+        embedder: &Arc<dyn Embedder>,
+    ) -> Result<Meant, SearchError> {
+        let begun = Instant::now();
+        let vector = self.embedders.question(embedder, &question.text).await?;
+        let embedding = begun.elapsed();
+        let asked = Arc::clone(&vector);
+        let (hits, searching) = timed(snapshot, question, depth, move |snapshot, question, depth| {
+            snapshot.search_dense(&asked, question.filter.as_ref(), depth)
+        })
+        .await?;
+        Ok(Meant { vector, hits, embedding, searching })
     }
 }
 

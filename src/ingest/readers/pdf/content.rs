@@ -260,7 +260,8 @@ impl<'a> Interpreter<'a> {
             let spacing = self.state.char_spacing + if shown.is_space { self.state.word_spacing } else { 0.0 };
             let width = shown.width * self.state.size * self.state.stretch;
             // Letters spaced out by the page itself are as good as wider ones.
-            let spaced = width + self.state.char_spacing.clamp(0.0, MAX_SPACING * self.state.size.abs()) * self.state.stretch;
+            let spaced =
+                width + self.state.char_spacing.clamp(0.0, MAX_SPACING * self.state.size.abs()) * self.state.stretch;
             match shown.text {
                 Some(text) => self.place(text, spaced),
                 None => self.unknown += 1,

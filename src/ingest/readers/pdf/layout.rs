@@ -184,7 +184,8 @@ fn put(mut run: Vec<Glyph>, line: &mut Vec<Glyph>) {
     let Some(start) = run.first().map(|first| first.x) else { return };
     let at = line.iter().rposition(|placed| placed.x <= start).map_or(0, |last| last + 1);
     let end = run.iter().filter(|glyph| !is_blank(glyph)).map(|glyph| glyph.x + glyph.width).fold(start, f32::max);
-    let fits = line[at..].iter().find(|placed| !is_blank(placed)).is_none_or(|next| next.x > end - LATE_GAP * next.size);
+    let fits =
+        line[at..].iter().find(|placed| !is_blank(placed)).is_none_or(|next| next.x > end - LATE_GAP * next.size);
     let at = if fits { at } else { line.len() };
     line.splice(at..at, run);
 }
