@@ -9,10 +9,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::cell::Cell;
-use super::desk::{Desk, DeskError};
+use super::desk::Desk;
 use super::faults::Place;
 use super::index::IndexMsg;
 use super::open::compare;
+use super::refusal::DeskError;
 use super::work::{Shared, Writer, blocking, desk_error};
 use crate::domain::DocumentId;
 use crate::engine::BuildError;

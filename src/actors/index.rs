@@ -11,12 +11,13 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::cell::Cell;
-use super::desk::{DeskError, JobTicket, Removed};
+use super::desk::{JobTicket, Removed};
 use super::directory::Health;
 use super::faults::Place;
 use super::history::{self, Activated};
 use super::open::{self, Opened};
 use super::rebuild;
+use super::refusal::DeskError;
 use super::work::{self, Shared};
 use crate::domain::{DocumentId, Job, JobId, JobKind, Timestamp};
 use crate::engine::BuildError;

@@ -17,12 +17,14 @@ mod limits;
 mod open;
 mod rebuild;
 mod records;
+mod refusal;
 mod removal;
 mod supervisor;
 mod work;
 
 pub use asked::Asked;
-pub use desk::{Ask, Desk, DeskError, JobTicket, Limited, Removed, Upload};
+pub use desk::{Ask, Desk, JobTicket, Limited, Removed, Upload};
 pub use directory::{Health, Parts, TenantStatus, Tenants};
 pub use faults::{Fault, Faults, Place};
 pub use history::{Activated, GenerationDiff, Held};
+pub use refusal::DeskError;

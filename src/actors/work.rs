@@ -10,9 +10,10 @@ use std::sync::Arc;
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 use super::cell::Cell;
-use super::desk::{DeskError, Removed};
+use super::desk::Removed;
 use super::faults::Faults;
 use super::records;
+use super::refusal::DeskError;
 use crate::config::Config;
 use crate::domain::{DocumentId, Job, JobCounts, JobId, JobKind, JobState, StageName, Timestamp};
 use crate::engine::{Build, BuildError, Engine, PrepareError, Prepared, Step};

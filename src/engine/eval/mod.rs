@@ -201,7 +201,8 @@ fn whole(text: &str) -> Chunk {
     }
 }
 
-fn document(id: &str, extracted: Extracted, chunks: Vec<Chunk>) -> anyhow::Result<IndexedDocument> {
+/// A document of an evaluation, its vectors still to come.
+pub(super) fn document(id: &str, extracted: Extracted, chunks: Vec<Chunk>) -> anyhow::Result<IndexedDocument> {
     let entry = DocumentEntry {
         id: DocumentId::parse(id)?,
         name: id.to_owned(),

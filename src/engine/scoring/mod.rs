@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
@@ -20,9 +19,9 @@ pub use self::evidence::EvidenceScores;
 pub use self::quotes::QuoteScores;
 use super::Engine;
 use crate::config::TenantSettings;
-use crate::domain::{Attributes, ContentHash, DocumentId, Extracted, TenantId};
+use crate::domain::{Extracted, TenantId};
 use crate::embed::Purpose;
-use crate::index::{DocumentEntry, Generations, IndexedDocument, Snapshot};
+use crate::index::{Generations, IndexedDocument, Snapshot};
 use crate::ingest;
 use crate::telemetry::TenantMetrics;
 
@@ -114,7 +113,7 @@ impl Engine {
         let mut texts = corpus.texts.iter().filter(|(id, _)| takes(id)).peekable();
         while let Some((id, extracted)) = texts.next() {
             let chunks = ingest::split(extracted, &settings.chunking, &|text| embedder.count_tokens(text));
-            waiting.push(document(id, extracted, chunks)?);
+            waiting.push(super::eval::document(id, extracted.clone(), chunks)?);
             let chunks: usize = waiting.iter().map(|document| document.chunks.len()).sum();
             if chunks < BATCH && texts.peek().is_some() {
                 continue;
@@ -161,23 +160,6 @@ fn beir(folder: &Path) -> anyhow::Result<(BTreeMap<String, Extracted>, Vec<Judge
         Some(Judged { question: line.text, texts, excerpts: Vec::new() })
     };
     Ok((texts, questions.into_iter().filter_map(judged).collect()))
-}
-
-fn document(id: &str, extracted: &Extracted, chunks: Vec<crate::domain::Chunk>) -> anyhow::Result<IndexedDocument> {
-    let entry = DocumentEntry {
-        id: DocumentId::parse(id)?,
-        name: id.to_owned(),
-        title: extracted.title.clone(),
-        kind: extracted.kind.clone(),
-        content_hash: ContentHash::of(extracted.text.as_bytes()),
-        bytes: extracted.text.len() as u64,
-        chunks: u32::try_from(chunks.len())?,
-        pages: None,
-        warnings: Vec::new(),
-        attributes: Attributes::new(),
-        language: String::new(),
-    };
-    Ok(IndexedDocument { entry, text: Arc::from(extracted.text.as_str()), chunks, vectors: Vec::new() })
 }
 
 fn lines<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<T>> {

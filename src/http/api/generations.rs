@@ -20,6 +20,9 @@ use crate::domain::DocumentId;
 /// Documents that a comparison names at most, of each kind; the counts are whole.
 const NAMED: usize = 100;
 
+/// Who does something to whose generation, in which request.
+type Doing = (State<HttpState>, Desk, Caller, RequestId);
+
 /// Lists the generations on disk, newest first.
 #[utoipa::path(get, path = "/api/v1/generations", tag = "index", operation_id = "list_generations",
     responses((status = 200, body = List<GenerationView>)))]
@@ -53,60 +56,36 @@ impl From<Activated> for ActivatedView {
 /// Makes an older generation answer again, at once. Documents are what they are now: what was deleted since stays deleted.
 #[utoipa::path(post, path = "/api/v1/generations/{n}/activate", tag = "index", operation_id = "activate_generation",
     params(("n" = u64, Path, description = "The generation")), responses((status = 200, body = ActivatedView)))]
-pub async fn activate(
-    State(state): State<HttpState>,
-    desk: Desk,
-    caller: Caller,
-    request_id: RequestId,
-    Id(number): Id<u64>,
-) -> Result<Json<ActivatedView>, ApiError> {
-    let activated = desk.activate(number).await?;
-    deed(&caller, "generation.activate", &desk).record(&state, &number.to_string(), &request_id).await;
+pub async fn activate(doing: Doing, Id(number): Id<u64>) -> Result<Json<ActivatedView>, ApiError> {
+    let activated = doing.1.activate(number).await?;
+    note(&doing, "generation.activate", number).await;
     Ok(Json(activated.into()))
 }
 
 /// Keeps a generation from being pruned when newer ones come.
 #[utoipa::path(put, path = "/api/v1/generations/{n}/pin", tag = "index", operation_id = "pin_generation",
     params(("n" = u64, Path, description = "The generation")), responses((status = 204)))]
-pub async fn pin(
-    State(state): State<HttpState>,
-    desk: Desk,
-    caller: Caller,
-    request_id: RequestId,
-    Id(number): Id<u64>,
-) -> Result<StatusCode, ApiError> {
-    desk.pin(number, true).await?;
-    deed(&caller, "generation.pin", &desk).record(&state, &number.to_string(), &request_id).await;
+pub async fn pin(doing: Doing, Id(number): Id<u64>) -> Result<StatusCode, ApiError> {
+    doing.1.pin(number, true).await?;
+    note(&doing, "generation.pin", number).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Lets a generation be pruned again.
 #[utoipa::path(delete, path = "/api/v1/generations/{n}/pin", tag = "index", operation_id = "unpin_generation",
     params(("n" = u64, Path, description = "The generation")), responses((status = 204)))]
-pub async fn unpin(
-    State(state): State<HttpState>,
-    desk: Desk,
-    caller: Caller,
-    request_id: RequestId,
-    Id(number): Id<u64>,
-) -> Result<StatusCode, ApiError> {
-    desk.pin(number, false).await?;
-    deed(&caller, "generation.unpin", &desk).record(&state, &number.to_string(), &request_id).await;
+pub async fn unpin(doing: Doing, Id(number): Id<u64>) -> Result<StatusCode, ApiError> {
+    doing.1.pin(number, false).await?;
+    note(&doing, "generation.unpin", number).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Deletes a generation that does not serve.
 #[utoipa::path(delete, path = "/api/v1/generations/{n}", tag = "index", operation_id = "delete_generation",
     params(("n" = u64, Path, description = "The generation")), responses((status = 204)))]
-pub async fn delete(
-    State(state): State<HttpState>,
-    desk: Desk,
-    caller: Caller,
-    request_id: RequestId,
-    Id(number): Id<u64>,
-) -> Result<StatusCode, ApiError> {
-    desk.delete_generation(number).await?;
-    deed(&caller, "generation.delete", &desk).record(&state, &number.to_string(), &request_id).await;
+pub async fn delete(doing: Doing, Id(number): Id<u64>) -> Result<StatusCode, ApiError> {
+    doing.1.delete_generation(number).await?;
+    note(&doing, "generation.delete", number).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -183,6 +162,8 @@ pub async fn diff(
     Ok(Json(desk.diff(number, with).await?.into()))
 }
 
-fn deed<'a>(caller: &'a Caller, action: &'static str, desk: &'a Desk) -> Deed<'a> {
-    Deed { actor: caller.subject(), action, tenant: Some(desk.tenant()) }
+/// Notes in the audit that the caller did this to a generation.
+async fn note((State(state), desk, caller, request_id): &Doing, action: &'static str, number: u64) {
+    let deed = Deed { actor: caller.subject(), action, tenant: Some(desk.tenant()) };
+    deed.record(state, &number.to_string(), request_id).await;
 }

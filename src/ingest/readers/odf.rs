@@ -3,6 +3,7 @@
 use super::budget::Budget;
 use super::grid::Grids;
 use super::package::Package;
+use super::parts::Title;
 use super::xml::{Element, Visitor, walk};
 use crate::domain::MarkKind;
 use crate::ingest::ExtractError;
@@ -27,9 +28,9 @@ pub(super) fn read(package: &mut Package, draft: &mut Draft, budget: &mut Budget
         return Err(ExtractError::needs_password());
     }
     if let Some(xml) = package.text("meta.xml", budget)? {
-        let mut meta = Meta { inside: false, title: String::new() };
+        let mut meta = Title::default();
         walk(&xml, &mut meta)?;
-        draft.title(&meta.title);
+        draft.title(&meta.words);
     }
     let xml = package.text("content.xml", budget)?.ok_or_else(|| ExtractError::damaged("its content is missing"))?;
     let spreadsheet = read_flat(&xml, draft)?;
@@ -50,27 +51,6 @@ pub(super) fn read_flat(xml: &str, draft: &mut Draft) -> Result<bool, ExtractErr
     walk(xml, &mut body)?;
     body.finish();
     Ok(body.spreadsheet)
-}
-
-struct Meta {
-    inside: bool,
-    title: String,
-}
-
-impl Visitor for Meta {
-    fn open(&mut self, element: &Element) {
-        self.inside = element.name() == "title";
-    }
-
-    fn close(&mut self, _name: &str) {
-        self.inside = false;
-    }
-
-    fn words(&mut self, words: &str) {
-        if self.inside {
-            self.title.push_str(words);
-        }
-    }
 }
 
 /// The flow of paragraphs, tables, sheets and slides.

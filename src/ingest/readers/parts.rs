@@ -54,7 +54,7 @@ pub(super) fn main_part(package: &mut Package, budget: &mut Budget) -> Result<Op
 
 /// The title that the file's properties state.
 pub(super) fn core_title(package: &mut Package, budget: &mut Budget) -> Result<Option<String>, ExtractError> {
-    let mut title = Title { inside: false, words: String::new() };
+    let mut title = Title::default();
     if let Some(xml) = package.text("docProps/core.xml", budget)? {
         walk(&xml, &mut title)?;
     }
@@ -63,9 +63,12 @@ pub(super) fn core_title(package: &mut Package, budget: &mut Budget) -> Result<O
     Ok((!junk && !title.words.trim().is_empty()).then_some(title.words))
 }
 
-struct Title {
+/// The words of the elements named `title`.
+#[derive(Default)]
+pub(super) struct Title {
     inside: bool,
-    words: String,
+    /// The words.
+    pub words: String,
 }
 
 impl Visitor for Title {

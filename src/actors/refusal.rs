@@ -1,0 +1,76 @@
+//! Why a desk refuses: one reason a line, from whichever part it comes.
+
+use super::desk::Limited;
+use crate::domain::{QuestionError, TenantId};
+use crate::engine::SearchError;
+use crate::index::IndexError;
+use crate::ledger::LedgerError;
+use crate::store::StoreError;
+
+/// Why a desk refuses.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// No such tenant for this caller.
+    #[error("there is no such tenant")]
+    NoTenant,
+    /// No such thing here; another tenant's things count as absent.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The first build is not done.
+    #[error("the index is being built for the first time: try again in a moment")]
+    IndexNotReady,
+    /// The actor died too often; an operator must look.
+    #[error("the index is out of service: {0}")]
+    Quarantined(String),
+    /// The question is refused.
+    #[error(transparent)]
+    Question(#[from] QuestionError),
+    /// The rate is used up.
+    #[error("too many requests: wait {} ms", .0.wait_ms)]
+    RateLimited(Limited),
+    /// Too many at once.
+    #[error("too many requests at once: wait for one to end")]
+    Busy,
+    /// The tenant's documents fill its quota.
+    #[error("the tenant's quota is used up: {0}")]
+    Quota(String),
+    /// Attributes that cannot be kept.
+    #[error("`attributes` {0}")]
+    Attributes(String),
+    /// The generation answers now, so it can be neither activated nor deleted.
+    #[error("generation {0} is the one that serves")]
+    GenerationServes(u64),
+    /// The generation's files do not hold.
+    #[error("generation {0} is damaged and was moved aside; what served goes on serving")]
+    GenerationDamaged(u64),
+    /// A settings file is wrong.
+    #[error("{0}")]
+    Settings(String),
+    /// A tenant of that id is there already.
+    #[error("there is a tenant `{0}` already")]
+    TenantExists(TenantId),
+    /// Vectors are needed and there are none.
+    #[error(transparent)]
+    Embed(#[from] crate::embed::EmbedError),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The ledger refused.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The index failed.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The tenant's actor did not answer in time.
+    #[error("the tenant is busy: try again in a moment")]
+    Unresponsive,
+}
+
+impl From<SearchError> for DeskError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Embed(error) => error.into(),
+            SearchError::Index(error) => error.into(),
+        }
+    }
+}
