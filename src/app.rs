@@ -143,8 +143,11 @@ async fn count_jobs(ledger: Ledger, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = ticks.tick() => match ledger.job_counts().await {
-                Ok(counts) => telemetry::jobs(&counts),
+            _ = ticks.tick() => match tokio::try_join!(ledger.job_counts(), ledger.stalled_jobs()) {
+                Ok((counts, stalled)) => {
+                    telemetry::jobs(&counts);
+                    telemetry::jobs_stalled(stalled);
+                }
                 Err(error) => tracing::warn!(error = %error, "the jobs could not be counted"),
             },
         }

@@ -13,7 +13,7 @@ mod tenant;
 pub use self::logs::{LogsError, init_logs};
 pub use self::metrics::{
     InFlight, actor_restarted, auth_failed, citations_dropped, documents_failed, embed_cache, embed_request,
-    http_in_flight, http_route, http_served, install_metrics, invariant_violated, job_stage, jobs, llm_request, scrape,
-    upkeep,
+    http_in_flight, http_route, http_served, install_metrics, invariant_violated, job_stage, jobs, jobs_stalled,
+    llm_request, scrape, upkeep,
 };
 pub use self::tenant::{QueryOutcome, QueryStage, TenantMetrics};

@@ -9,19 +9,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use ractor::ActorRef;
-use tokio::sync::{RwLock, watch};
+use tokio::sync::{RwLock, Semaphore, watch};
 
+use super::cancelled::Cancelled;
 use super::directory::{Health, TenantStatus};
 use super::index::IndexMsg;
+use super::jobs::MOST_FOLLOWERS;
 use super::limits::Doors;
 use crate::config::TenantSettings;
 use crate::domain::{TenantId, Timestamp};
+use crate::engine::Engine;
 use crate::index::{GenerationWriter, Generations, Snapshot};
 use crate::store::TenantDocuments;
 use crate::telemetry::TenantMetrics;
 
 /// Errors remembered a tenant, for the operator's page.
 const ERRORS_KEPT: usize = 10;
+
+/// Questions remembered a tenant, to be asked of its next generation.
+const QUESTIONS_KEPT: usize = 100;
 
 /// One living tenant.
 pub(super) struct Cell {
@@ -36,11 +42,18 @@ pub(super) struct Cell {
     pub writer: Arc<tokio::sync::Mutex<Option<GenerationWriter>>>,
     /// False once the tenant is removed; uploads hold it for reading, so that none lands after the removal.
     pub open: RwLock<bool>,
+    pub cancelled: Cancelled,
+    /// Bounds those who follow jobs.
+    pub followers: Arc<Semaphore>,
+    /// Held while a purge is under way.
+    pub purging: Arc<tokio::sync::Mutex<()>>,
     pub actor: ArcSwapOption<ActorRef<IndexMsg>>,
     snapshot: ArcSwapOption<Snapshot>,
     health: watch::Sender<Health>,
     restarts: AtomicU64,
     errors: Mutex<VecDeque<(Timestamp, String)>>,
+    /// The last questions, newest last, each once; only where the tenant allows it.
+    asked: Mutex<VecDeque<String>>,
 }
 
 impl Cell {
@@ -60,11 +73,15 @@ impl Cell {
             metrics,
             writer: Arc::default(),
             open: RwLock::new(true),
+            cancelled: Cancelled::default(),
+            followers: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
+            purging: Arc::default(),
             actor: ArcSwapOption::empty(),
             snapshot: ArcSwapOption::empty(),
             health: watch::Sender::new(Health::Building { since: Timestamp::now() }),
             restarts: AtomicU64::new(0),
             errors: Mutex::default(),
+            asked: Mutex::default(),
         }
     }
 
@@ -80,6 +97,9 @@ impl Cell {
         self.metrics.ready(true);
         self.snapshot.store(Some(Arc::new(next)));
     }
+
+    /// Lets go of older generations that were opened to look back.
+    pub(super) fn forget_looked_back(&self) {}
 
     pub(super) fn health(&self) -> Health {
         self.health.borrow().clone()
@@ -100,6 +120,30 @@ impl Cell {
         errors.push_front((Timestamp::now(), message.chars().take(500).collect()));
     }
 
+    /// Remembers a question, where the tenant allows it.
+    pub(super) fn note_question(&self, settings: &TenantSettings, question: &str) {
+        if !settings.quality.query_log {
+            return;
+        }
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.back().is_some_and(|last| last == question) {
+            return;
+        }
+        asked.retain(|known| known != question);
+        if asked.len() == QUESTIONS_KEPT {
+            asked.pop_front();
+        }
+        asked.push_back(question.to_owned());
+    }
+
+    /// The questions remembered; none where the tenant does not allow it.
+    pub(super) fn asked(&self) -> Vec<String> {
+        if !self.settings.load().quality.query_log {
+            return Vec::new();
+        }
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
     pub(super) fn count_restart(&self) {
         self.restarts.fetch_add(1, Ordering::Relaxed);
     }
@@ -107,11 +151,15 @@ impl Cell {
     /// Takes edited settings over, limits at once.
     pub(super) fn change_settings(&self, settings: TenantSettings) {
         self.doors.change(&settings.limits);
+        if !settings.quality.query_log {
+            self.asked.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
         self.settings.store(Arc::new(settings));
     }
 
-    pub(super) fn status(&self) -> TenantStatus {
+    pub(super) fn status(&self, engine: &Engine) -> TenantStatus {
         let settings = self.settings.load();
+        let outdated = self.snapshot().map(|snapshot| engine.outdated(&settings, snapshot.spec()));
         let info = self.snapshot().map(|snapshot| snapshot.info());
         let count = |of: fn(&crate::index::GenerationInfo) -> u64| info.as_ref().map_or(0, of);
         TenantStatus {
@@ -124,6 +172,7 @@ impl Cell {
             chunks: count(|info| info.chunks),
             bytes: count(|info| info.bytes),
             built_at: info.as_ref().map(|info| info.made_at),
+            outdated: outdated.unwrap_or_default(),
             embedder: info.map_or_else(|| settings.retrieval.embedder.to_string(), |info| info.spec.embedder),
             restarts: self.restarts.load(Ordering::Relaxed),
             errors: self.errors.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect(),

@@ -20,8 +20,8 @@ use super::supervisor::SupervisorMsg;
 use super::work::{self, Shared};
 use crate::config::TenantSettings;
 use crate::domain::{
-    Answer, Attributes, Conversation, DocumentId, DocumentState, DocumentStatus, Filter, Job, JobId, JobKind, JobState,
-    Mode, Question, QuestionError, SearchReply, TenantId, Turn,
+    Answer, Attributes, Conversation, DocumentId, DocumentState, DocumentStatus, Filter, Job, JobId, JobKind, Mode,
+    Question, QuestionError, Receipt, SearchReply, TenantId, Turn,
 };
 use crate::index::Snapshot;
 use crate::ledger::{DocumentTotals, Listed, Page};
@@ -64,11 +64,15 @@ pub struct Removed {
     /// The document.
     pub document_id: DocumentId,
     /// Chunks that no longer answer.
-    pub chunks: u32,
+    pub chunks: u64,
     /// Bytes that were stored.
     pub bytes: u64,
     /// The generation it was taken out of; none when it had not been indexed.
     pub generation: Option<u64>,
+    /// The job that keeps the receipt.
+    pub job_id: JobId,
+    /// What was removed from where.
+    pub receipt: Receipt,
 }
 
 /// A rebuild that was asked for.
@@ -100,7 +104,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct Desk {
     pub(super) cell: Arc<Cell>,
-    shared: Shared,
+    pub(super) shared: Shared,
     supervisor: ActorRef<SupervisorMsg>,
 }
 
@@ -124,7 +128,7 @@ impl Desk {
     /// How it fares, and what it serves.
     #[must_use]
     pub fn status(&self) -> TenantStatus {
-        self.cell.status()
+        self.cell.status(&self.shared.engine)
     }
 
     /// Counts one request against the tenant's rate.
@@ -190,6 +194,7 @@ impl Desk {
             question = question.with_per_document(most)?;
         }
         let question = Question { rerank: ask.rerank, passages: ask.passages, ..question };
+        self.cell.note_question(settings, &question.text);
         Ok((question, conversation))
     }
 
@@ -251,7 +256,7 @@ impl Desk {
             return Err(DeskError::NoTenant);
         }
         let stored = upload.finish(&id, &name, attributes).await?;
-        let job = work::new_job(JobKind::Ingest, Some(id.clone()), by);
+        let job = Job::queued(JobKind::Ingest, Some(id.clone()), by);
         let hash = stored.content_hash.ok_or(DeskError::NotFound("document"))?;
         let record = records::queued(&stored, hash, Some(job.id));
         let (document, job_id) = (record.status.clone(), job.id);
@@ -313,45 +318,29 @@ impl Desk {
         Ok((start, end, text[start..end].to_owned()))
     }
 
-    /// Deletes a document: gone from disk and from every answer when it returns.
+    /// Deletes a document: gone from disk and from every generation when it returns.
     ///
     /// # Errors
     /// [`DeskError::NotFound`], or the disk's refusal.
-    pub async fn delete(&self, id: &DocumentId) -> Result<Removed, DeskError> {
-        let wanted = id.clone();
-        let removed = self.call(|reply| IndexMsg::Remove(wanted, reply)).await??;
+    pub async fn delete(&self, id: &DocumentId, by: &str) -> Result<Removed, DeskError> {
+        let (wanted, by) = (id.clone(), by.to_owned());
+        let removed = self.call(|reply| IndexMsg::Remove(wanted, by, reply)).await??;
         Ok(removed)
     }
 
-    /// Asks for a new generation beside the serving one. Asked again while one waits, it joins that. A quarantined tenant
-    /// gets another chance first.
+    /// Asks for a new generation beside the serving one; a fresh one takes nothing over. Asked again while one waits, it
+    /// joins that. A quarantined tenant gets another chance first.
     ///
     /// # Errors
-    /// When the actor does not answer.
-    pub async fn reindex(&self, by: &str) -> Result<JobTicket, DeskError> {
+    /// [`DeskError::OtherRebuild`] when one waits that is asked for otherwise, or when the actor does not answer.
+    pub async fn reindex(&self, by: &str, fresh: bool) -> Result<JobTicket, DeskError> {
         if matches!(self.cell.health(), Health::Quarantined { .. }) {
             let id = self.cell.id.clone();
             let _ = self.supervisor.call(|reply| SupervisorMsg::Revive(id, reply), Some(PATIENCE)).await;
         }
-        let who = by.to_owned();
-        let ticket = self.call(|reply| IndexMsg::Rebuild(who, reply)).await??;
+        let job = Box::new(Job { fresh, ..Job::queued(JobKind::Reindex, None, by) });
+        let ticket = self.call(|reply| IndexMsg::Rebuild(job, reply)).await??;
         Ok(ticket)
-    }
-
-    /// One job.
-    ///
-    /// # Errors
-    /// [`DeskError::NotFound`].
-    pub async fn job(&self, id: JobId) -> Result<Job, DeskError> {
-        self.shared.ledger.job(&self.cell.id, id).await?.ok_or(DeskError::NotFound("job"))
-    }
-
-    /// A page of jobs.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn jobs(&self, page: Page<JobId>, state: Option<JobState>) -> Result<Listed<Job>, DeskError> {
-        Ok(self.shared.ledger.jobs(&self.cell.id, page, state).await?)
     }
 
     /// Kills the tenant's writer, as a fault would; the supervisor starts another. For drills and tests.

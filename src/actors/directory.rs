@@ -89,6 +89,8 @@ pub struct TenantStatus {
     pub built_at: Option<Timestamp>,
     /// The embedder's id.
     pub embedder: String,
+    /// In which parts the index is not what the settings want; a rebuild mends that.
+    pub outdated: Vec<String>,
     /// Times its actor was restarted since boot.
     pub restarts: u64,
     /// Last errors, newest first, at most ten.
@@ -172,7 +174,8 @@ impl Tenants {
     /// Every tenant, by id; those whose file is wrong too.
     #[must_use]
     pub fn statuses(&self, _operator: &Operator) -> Vec<TenantStatus> {
-        let mut statuses: Vec<TenantStatus> = self.0.living.load().values().map(|cell| cell.status()).collect();
+        let mut statuses: Vec<TenantStatus> =
+            self.0.living.load().values().map(|cell| cell.status(&self.0.shared.engine)).collect();
         let living = self.0.living.load();
         let broken = self.0.broken.load();
         statuses
@@ -389,6 +392,7 @@ fn unreadable(id: &TenantId, cause: &str) -> TenantStatus {
         chunks: 0,
         bytes: 0,
         built_at: None,
+        outdated: Vec::new(),
         embedder: String::new(),
         restarts: 0,
         errors: vec![(Timestamp::now(), cause.to_owned())],

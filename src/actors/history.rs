@@ -14,8 +14,9 @@ use super::faults::Place;
 use super::index::IndexMsg;
 use super::open::compare;
 use super::refusal::DeskError;
+use super::trial;
 use super::work::{Shared, Writer, blocking, desk_error};
-use crate::domain::DocumentId;
+use crate::domain::{Checks, DocumentId};
 use crate::engine::BuildError;
 use crate::index::{DocumentEntry, GenerationInfo, GenerationWriter, IndexError, Snapshot};
 use crate::store::StoredDocument;
@@ -66,6 +67,10 @@ pub struct Held {
     pub serves: bool,
     /// Whether it is kept whatever else is pruned.
     pub pinned: bool,
+    /// Whether it failed its checks and never served.
+    pub held: bool,
+    /// What was checked of it before it was to serve.
+    pub checks: Option<Checks>,
 }
 
 impl Desk {
@@ -81,26 +86,31 @@ impl Desk {
     /// When the disk refuses.
     pub async fn generations(&self) -> Result<Vec<Held>, DeskError> {
         let (generations, serving) = (self.cell.generations.clone(), self.cell.snapshot());
+        let cell = Arc::clone(&self.cell);
         let serving = serving.map(|snapshot| snapshot.generation());
         let listed = blocking(move || {
-            let pinned = generations.pinned()?;
-            let held = |info: GenerationInfo| Held {
-                serves: serving == Some(info.number),
-                pinned: pinned.contains(&info.number),
-                info,
+            let (pinned, held) = (generations.pinned()?, generations.held()?);
+            let shown = |info: GenerationInfo| {
+                Ok(Held {
+                    serves: serving == Some(info.number),
+                    pinned: pinned.contains(&info.number),
+                    held: held.contains(&info.number),
+                    checks: trial::checks_of(&cell, info.number)?,
+                    info,
+                })
             };
-            Ok(generations.list()?.into_iter().map(held).collect())
+            generations.list()?.into_iter().map(shown).collect()
         });
         listed.await.map_err(desk_error)
     }
 
-    /// Makes an older generation serve again, with the documents as they are now.
+    /// Makes an older generation serve again, with the documents as they are now; one that was held back only by `force`.
     ///
     /// # Errors
-    /// [`DeskError::NotFound`], [`DeskError::GenerationServes`], [`DeskError::GenerationDamaged`], or the disk's refusal; then
+    /// [`DeskError::NotFound`], [`DeskError::GenerationHeld`], [`DeskError::GenerationServes`], [`DeskError::GenerationDamaged`], or the disk's refusal; then
     /// what served goes on serving.
-    pub async fn activate(&self, number: u64) -> Result<Activated, DeskError> {
-        self.call(|reply| IndexMsg::Activate(number, reply)).await?
+    pub async fn activate(&self, number: u64, force: bool) -> Result<Activated, DeskError> {
+        self.call(|reply| IndexMsg::Activate(number, force, reply)).await?
     }
 
     /// Keeps a generation from being pruned, or lets it go again.
@@ -153,11 +163,17 @@ pub(super) async fn activate(
     cell: Arc<Cell>,
     shared: Shared,
     number: u64,
+    force: bool,
 ) -> Result<(Activated, Vec<DocumentId>), DeskError> {
     let slot = Arc::clone(&cell.writer).lock_owned().await;
     let previous = cell.snapshot().map(|snapshot| snapshot.generation());
     if previous == Some(number) {
         return Err(DeskError::GenerationServes(number));
+    }
+    let held = Arc::clone(&cell);
+    let held = blocking(move || Ok(held.generations.held()?.contains(&number))).await.map_err(desk_error)?;
+    if held && !force {
+        return Err(DeskError::GenerationHeld(number));
     }
     shared.faults.pass(&cell.id, Place::BeforePublish).await;
     let kept = Arc::clone(&cell);

@@ -13,12 +13,14 @@ use tokio_util::task::AbortOnDropHandle;
 use super::cell::Cell;
 use super::desk::{JobTicket, Removed};
 use super::directory::Health;
+use super::erase;
 use super::faults::Place;
 use super::history::{self, Activated};
 use super::open::{self, Opened};
 use super::rebuild;
 use super::refusal::DeskError;
-use super::work::{self, Shared};
+use super::stop::Stop;
+use super::work::{self, Round, Shared};
 use crate::domain::{DocumentId, Job, JobId, JobKind, Timestamp};
 use crate::engine::BuildError;
 
@@ -32,17 +34,19 @@ pub(super) enum IndexMsg {
     /// A document was stored or found changed; its job follows it.
     Changed(DocumentId, Option<JobId>),
     /// A document is to go, from disk and index.
-    Remove(DocumentId, RpcReplyPort<Result<Removed, DeskError>>),
-    /// A new generation is wanted.
-    Rebuild(String, RpcReplyPort<Result<JobTicket, DeskError>>),
-    /// An older generation is to serve again.
-    Activate(u64, RpcReplyPort<Result<Activated, DeskError>>),
+    Remove(DocumentId, String, RpcReplyPort<Result<Removed, DeskError>>),
+    /// A new generation is wanted, by a job that is queued.
+    Rebuild(Box<Job>, RpcReplyPort<Result<JobTicket, DeskError>>),
+    /// A job is to stop; false when it cannot any more.
+    Cancel(JobId, RpcReplyPort<bool>),
+    /// An older generation is to serve again, or one that was held back if it is forced.
+    Activate(u64, bool, RpcReplyPort<Result<Activated, DeskError>>),
     /// Are you there?
     Ping(RpcReplyPort<()>),
     /// The actor's own: what was on disk is open.
     Opened(Result<Opened, BuildError>),
     /// The actor's own: a round of changes is in.
-    Applied(Result<Vec<DocumentId>, BuildError>),
+    Applied(Result<Round, BuildError>),
     /// The actor's own: a build ended.
     Built(Result<Vec<DocumentId>, BuildError>),
     /// The actor's own: time for another attempt.
@@ -65,11 +69,18 @@ pub(super) struct IndexState {
     /// Changed documents that wait for the next round.
     pending: BTreeMap<DocumentId, Vec<JobId>>,
     applying: Option<AbortOnDropHandle<()>>,
-    building: Option<AbortOnDropHandle<()>>,
+    building: Option<Building>,
     /// The one build that follows the running one.
     next_build: Option<Job>,
     /// Builds that failed since the last good one.
     failures: usize,
+}
+
+/// A build under way.
+struct Building {
+    job: JobId,
+    stop: Stop,
+    _task: AbortOnDropHandle<()>,
 }
 
 impl Actor for IndexActor {
@@ -110,9 +121,10 @@ impl Actor for IndexActor {
                 state.pending.entry(id).or_default().extend(job);
                 state.apply(&me);
             }
-            IndexMsg::Remove(id, reply) => state.remove(id, reply),
-            IndexMsg::Rebuild(by, reply) => state.rebuild(&me, &by, reply),
-            IndexMsg::Activate(number, reply) => state.activate(&me, number, reply),
+            IndexMsg::Remove(id, by, reply) => state.remove(id, by, reply),
+            IndexMsg::Rebuild(job, reply) => state.rebuild(&me, *job, reply),
+            IndexMsg::Cancel(job, reply) => drop(reply.send(state.cancel(job))),
+            IndexMsg::Activate(number, force, reply) => state.activate(&me, number, force, reply),
             IndexMsg::Ping(reply) => drop(reply.send(())),
             IndexMsg::Opened(outcome) => state.on_opened(&me, outcome),
             IndexMsg::Applied(outcome) => state.on_applied(&me, outcome),
@@ -160,13 +172,11 @@ impl IndexState {
         self.applying = Some(reporting(me, work, IndexMsg::Applied));
     }
 
-    fn on_applied(&mut self, me: &ActorRef<IndexMsg>, outcome: Result<Vec<DocumentId>, BuildError>) {
+    fn on_applied(&mut self, me: &ActorRef<IndexMsg>, outcome: Result<Round, BuildError>) {
         self.applying = None;
         match outcome {
             // Documents that changed again while they were read.
-            Ok(again) => again.into_iter().for_each(|id| {
-                self.pending.entry(id).or_default();
-            }),
+            Ok(again) => again.into_iter().for_each(|(id, jobs)| self.pending.entry(id).or_default().extend(jobs)),
             Err(error) => {
                 tracing::warn!(tenant.id = %self.cell.id, error = %error, "a round of changes failed");
                 self.cell.note_error(&error.to_string());
@@ -175,20 +185,20 @@ impl IndexState {
         self.apply(me);
     }
 
-    fn remove(&mut self, id: DocumentId, reply: RpcReplyPort<Result<Removed, DeskError>>) {
+    fn remove(&mut self, id: DocumentId, by: String, reply: RpcReplyPort<Result<Removed, DeskError>>) {
         self.pending.remove(&id);
-        let work = work::remove(Arc::clone(&self.cell), self.shared.clone(), id);
+        let work = erase::remove(Arc::clone(&self.cell), self.shared.clone(), id, by);
         // Not tied to this actor's life: a removal that began is finished.
         tokio::spawn(async move { reply.send(work.await) });
     }
 
-    fn rebuild(&mut self, me: &ActorRef<IndexMsg>, by: &str, reply: RpcReplyPort<Result<JobTicket, DeskError>>) {
-        let waiting = self.next_build.as_ref().map(|job| JobTicket { job_id: job.id, joined: true });
-        if let Some(ticket) = waiting {
-            let _ = reply.send(Ok(ticket));
+    fn rebuild(&mut self, me: &ActorRef<IndexMsg>, job: Job, reply: RpcReplyPort<Result<JobTicket, DeskError>>) {
+        if let Some(waiting) = &self.next_build {
+            let joined = JobTicket { job_id: waiting.id, joined: true };
+            let same = waiting.fresh == job.fresh;
+            let _ = reply.send(if same { Ok(joined) } else { Err(DeskError::OtherRebuild(waiting.id)) });
             return;
         }
-        let job = work::new_job(JobKind::Reindex, None, by);
         let ticket = JobTicket { job_id: job.id, joined: false };
         let saved = self.shared.ledger.clone();
         let (tenant, noted) = (self.cell.id.clone(), job.clone());
@@ -199,7 +209,8 @@ impl IndexState {
             });
             return;
         }
-        let build = rebuild::build(Arc::clone(&self.cell), self.shared.clone(), job);
+        let stop = Stop::default();
+        let build = rebuild::build(Arc::clone(&self.cell), self.shared.clone(), job, stop.clone());
         let noted = async move {
             let kept = saved.save_job(&tenant, noted).await;
             let refused = kept.is_err();
@@ -207,11 +218,52 @@ impl IndexState {
             // A build that could not be written down is not begun.
             if refused { Ok(Vec::new()) } else { build.await }
         };
-        self.building = Some(reporting(me, noted, IndexMsg::Built));
+        self.building = Some(Building { job: ticket.job_id, stop, _task: reporting(me, noted, IndexMsg::Built) });
     }
 
-    fn activate(&mut self, me: &ActorRef<IndexMsg>, number: u64, reply: RpcReplyPort<Result<Activated, DeskError>>) {
-        let work = history::activate(Arc::clone(&self.cell), self.shared.clone(), number);
+    /// Stops a job; false when it is unknown here, since it has ended.
+    fn cancel(&mut self, job: JobId) -> bool {
+        if let Some(building) = self.building.as_ref().filter(|building| building.job == job) {
+            return building.stop.stop();
+        }
+        if self.next_build.take_if(|waiting| waiting.id == job).is_some() {
+            self.end_cancelled(None, job);
+            return true;
+        }
+        let waiting = self.pending.iter_mut().find(|(_, jobs)| jobs.contains(&job));
+        if let Some((id, jobs)) = waiting {
+            jobs.retain(|other| *other != job);
+            let alone = jobs.is_empty().then(|| id.clone());
+            if let Some(id) = &alone {
+                self.pending.remove(id);
+            }
+            self.end_cancelled(alone, job);
+            return true;
+        }
+        let running = self.applying.is_some();
+        if running {
+            self.cell.cancelled.insert(job);
+        }
+        running
+    }
+
+    fn end_cancelled(&self, document: Option<DocumentId>, job: JobId) {
+        let (cell, shared) = (Arc::clone(&self.cell), self.shared.clone());
+        tokio::spawn(async move {
+            if let Err(error) = work::cancel(&cell, &shared, document.as_ref(), vec![job]).await {
+                cell.note_error(&error.to_string());
+            }
+        });
+    }
+
+    fn activate(
+        &mut self,
+        me: &ActorRef<IndexMsg>,
+        number: u64,
+        force: bool,
+        reply: RpcReplyPort<Result<Activated, DeskError>>,
+    ) {
+        let work = history::activate(Arc::clone(&self.cell), self.shared.clone(), number, force);
         let me = me.clone();
         // Not tied to this actor's life, as with a removal.
         tokio::spawn(async move {
@@ -229,8 +281,9 @@ impl IndexState {
         if self.cell.snapshot().is_none() {
             self.cell.set_health(Health::Building { since: Timestamp::now() });
         }
-        let work = rebuild::build(Arc::clone(&self.cell), self.shared.clone(), job);
-        self.building = Some(reporting(me, work, IndexMsg::Built));
+        let (id, stop) = (job.id, Stop::default());
+        let work = rebuild::build(Arc::clone(&self.cell), self.shared.clone(), job, stop.clone());
+        self.building = Some(Building { job: id, stop, _task: reporting(me, work, IndexMsg::Built) });
     }
 
     fn on_built(&mut self, me: &ActorRef<IndexMsg>, outcome: Result<Vec<DocumentId>, BuildError>) {
@@ -247,6 +300,7 @@ impl IndexState {
                 }
                 self.apply(me);
             }
+            Err(BuildError::Cancelled) if self.cell.snapshot().is_some() => self.on_built(me, Ok(Vec::new())),
             Err(error) => self.fail(me, &error),
         }
     }
@@ -272,7 +326,7 @@ impl IndexState {
         if !self.opened && self.opening.is_none() {
             self.open(me);
         } else if self.opened && self.building.is_none() && self.cell.snapshot().is_none() {
-            let job = self.next_build.take().unwrap_or_else(|| work::new_job(JobKind::Reindex, None, "boot"));
+            let job = self.next_build.take().unwrap_or_else(|| Job::queued(JobKind::Reindex, None, "boot"));
             self.start_build(me, job);
         }
     }

@@ -7,19 +7,25 @@
 //! - `cell` is what outlives an actor: snapshot, settings, limits, the open writer.
 
 mod asked;
+mod cancelled;
 mod cell;
 mod desk;
 mod directory;
+mod erase;
 mod faults;
 mod history;
 mod index;
+mod jobs;
 mod limits;
 mod open;
+mod preview;
 mod rebuild;
 mod records;
 mod refusal;
 mod removal;
+mod stop;
 mod supervisor;
+mod trial;
 mod work;
 
 pub use asked::Asked;
@@ -27,4 +33,5 @@ pub use desk::{Ask, Desk, JobTicket, Limited, Removed, Upload};
 pub use directory::{Health, Parts, TenantStatus, Tenants};
 pub use faults::{Fault, Faults, Place};
 pub use history::{Activated, GenerationDiff, Held};
+pub use jobs::Following;
 pub use refusal::DeskError;

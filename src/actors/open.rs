@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::cell::Cell;
 use super::directory::Health;
+use super::erase::take_out;
 use super::records;
-use super::work::{Shared, blocking, finish, new_job, take_out};
-use crate::domain::{ContentHash, DocumentId, DocumentState, Job, JobId, JobKind, JobState};
+use super::work::{Shared, blocking, finish};
+use crate::domain::{ContentHash, DocumentId, DocumentState, Job, JobId, JobKind, JobProblem, JobState};
 use crate::engine::BuildError;
 use crate::index::{GenerationWriter, IndexError};
 use crate::ledger::DocumentRecord;
@@ -33,7 +34,13 @@ pub(super) async fn open(cell: Arc<Cell>, shared: Shared) -> Result<Opened, Buil
     for job in unfinished {
         match (&job.document_id, job.kind) {
             (Some(id), JobKind::Ingest) => waiting.entry(id.clone()).or_default().push(job.id),
-            _ => builds.push(job),
+            (_, JobKind::Reindex) => builds.push(job),
+            _ => {
+                let why = JobProblem::new("interrupted", "Carrel stopped in the middle of it: ask for it again");
+                let mut job = job;
+                finish(&mut job, JobState::Failed, Some(why));
+                shared.ledger.save_job(&cell.id, job).await?;
+            }
         }
     }
     // A rebuild that a dead process left unfinished is taken up again; only the newest, since one build serves all.
@@ -44,7 +51,7 @@ pub(super) async fn open(cell: Arc<Cell>, shared: Shared) -> Result<Opened, Buil
         shared.ledger.save_job(&cell.id, job).await?;
     }
     if cell.snapshot().is_none() || reason == Some("damage") {
-        let job = build.unwrap_or_else(|| new_job(JobKind::Reindex, None, reason.unwrap_or("boot")));
+        let job = build.unwrap_or_else(|| Job::queued(JobKind::Reindex, None, reason.unwrap_or("boot")));
         let jobs = waiting.into_iter().collect();
         return Ok(Opened { changed: jobs, build: Some(Box::new(job)) });
     }

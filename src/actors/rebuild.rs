@@ -1,7 +1,7 @@
 //! Builds: a new generation beside the serving one, checked and swapped in.
 //!
-//! Until the swap nobody sees anything of it; a build that fails, panics or is killed leaves a folder that the next boot
-//! sweeps away, and what served goes on serving.
+//! Until the swap nobody sees anything of it, and what served goes on serving. What a build had when it failed, was
+//! cancelled or was killed is kept, and the next one takes its vectors over.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,54 +10,88 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::cell::Cell;
 use super::faults::Place;
 use super::open::hash_of;
 use super::records;
+use super::stop::Stop;
+use super::trial;
 use super::work::{Shared, begin, blocking, finish, note_failure};
-use crate::domain::{ContentHash, DocumentId, Job, JobProblem, JobState, StageName};
-use crate::engine::{Build, BuildError, PrepareError, Prepared};
+use crate::domain::{ContentHash, DocumentId, Job, JobCounts, JobProblem, JobState, StageName, Timestamp};
+use crate::engine::{Build, BuildError, Pipeline, PrepareError, Prepared};
 use crate::index::{GenerationWriter, Snapshot};
 use crate::store::StoredDocument;
 use crate::telemetry;
 
 /// How often a running job's counts are written down.
 const NOTED_EVERY: Duration = Duration::from_millis(250);
+/// How often a build looks whether its provider answers, while no document becomes ready.
+const LOOKED_EVERY: Duration = Duration::from_millis(500);
 /// Documents handed to the writer together at most.
 const BATCH: usize = 64;
+/// Vectors made after which what is there is kept over a restart: some seconds' work of the built-in embedder.
+const KEPT_AFTER_TEXTS: u64 = 512;
 
-/// Builds a generation for `job` and swaps it in; returns documents that changed meanwhile and are to be looked at again.
+/// A build's place in the line of all tenants' builds; none while it waits for its provider.
+type Turn = Option<OwnedSemaphorePermit>;
+
+/// Builds a generation for `job` and swaps it in, unless it is stopped before; returns documents that changed meanwhile and
+/// are to be looked at again.
 ///
 /// # Errors
 /// When no generation came of it; the job says why.
-pub(super) async fn build(cell: Arc<Cell>, shared: Shared, mut job: Job) -> Result<Vec<DocumentId>, BuildError> {
-    let builds = Arc::clone(&shared.builds);
-    let _permit = builds.acquire_owned().await.map_err(|closed| BuildError::Died(closed.to_string()))?;
-    begin(&mut job);
-    tracing::info!(tenant.id = %cell.id, job.id = %job.id, attempt = job.attempts, "building the index of {}", cell.id);
-    shared.ledger.save_job(&cell.id, job.clone()).await?;
+pub(super) async fn build(
+    cell: Arc<Cell>,
+    shared: Shared,
+    mut job: Job,
+    stop: Stop,
+) -> Result<Vec<DocumentId>, BuildError> {
+    let turn = tokio::select! {
+        turn = in_turn(&shared) => turn,
+        () = stop.stopped() => Err(BuildError::Cancelled),
+    };
     let begun = Instant::now();
-    // Caught here, since only here the job is at hand that must say so.
-    let outcome = AssertUnwindSafe(run(&cell, &shared, &mut job)).catch_unwind().await;
-    let outcome = outcome.unwrap_or_else(|panic| Err(BuildError::Died(said(&*panic))));
+    let outcome = match turn {
+        Err(error) => Err(error),
+        Ok(turn) => {
+            begin(&mut job);
+            tracing::info!(tenant.id = %cell.id, job.id = %job.id, attempt = job.attempts, "building the index of {}", cell.id);
+            shared.ledger.save_job(&cell.id, job.clone()).await?;
+            // Caught here, since only here the job is at hand that must say so.
+            let outcome = AssertUnwindSafe(run(&cell, &shared, &mut job, &stop, turn)).catch_unwind().await;
+            outcome.unwrap_or_else(|panic| Err(BuildError::Died(said(&*panic))))
+        }
+    };
+    // Nothing is left to stop.
+    stop.close();
     match &outcome {
         Ok(_) => {
-            let failed = job.counts.documents_failed;
-            let problem = (failed > 0).then(|| {
-                JobProblem::new("documents_failed", format!("{failed} documents could not be indexed; each says why"))
-            });
-            finish(&mut job, if failed > 0 { JobState::DoneWithWarnings } else { JobState::Done }, problem);
+            let problem = job.problem.take().or_else(|| unread(job.counts.documents_failed));
+            let state = if problem.is_some() { JobState::DoneWithWarnings } else { JobState::Done };
+            finish(&mut job, state, problem);
             cell.metrics.built(begun.elapsed());
             tracing::info!(
                 tenant.id = %cell.id, index.generation = job.generation, duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
                 documents = job.counts.documents_done, texts_embedded = job.counts.texts_embedded, "built the index of {}", cell.id
             );
         }
+        Err(BuildError::Cancelled) => finish(&mut job, JobState::Cancelled, None),
         Err(error) => finish(&mut job, JobState::Failed, Some(JobProblem::new(error.code(), error.to_string()))),
     }
     shared.ledger.save_job(&cell.id, job).await?;
     outcome
+}
+
+async fn in_turn(shared: &Shared) -> Result<Turn, BuildError> {
+    let turn = Arc::clone(&shared.builds).acquire_owned().await;
+    turn.map(Some).map_err(|closed| BuildError::Died(closed.to_string()))
+}
+
+fn unread(failed: u64) -> Option<JobProblem> {
+    let message = || format!("{failed} documents could not be indexed; each says why");
+    (failed > 0).then(|| JobProblem::new("documents_failed", message()))
 }
 
 /// A panic's own words.
@@ -66,24 +100,92 @@ fn said(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("it panicked").to_owned()
 }
 
-async fn run(cell: &Arc<Cell>, shared: &Shared, job: &mut Job) -> Result<Vec<DocumentId>, BuildError> {
+async fn run(
+    cell: &Arc<Cell>,
+    shared: &Shared,
+    job: &mut Job,
+    stop: &Stop,
+    turn: Turn,
+) -> Result<Vec<DocumentId>, BuildError> {
     let settings = cell.settings.load_full();
     let spec = shared.engine.spec(&settings).await?;
-    let donor = cell.snapshot().map(|snapshot| snapshot.as_ref().clone());
     let stored = listed(cell, shared).await?;
-    job.counts.documents_total = stored.len() as u64;
+    job.counts = JobCounts { documents_total: stored.len() as u64, ..JobCounts::default() };
+    let donors = donors(cell, job).await?;
     let (generations, reason) = (cell.generations.clone(), job.requested_by.clone());
     let wanted = spec.clone();
-    let mut writer = blocking(move || Ok(generations.begin(&wanted, &reason)?)).await?;
-    let build = Build { documents: cell.documents.clone(), spec, settings: settings.as_ref().clone(), donor };
+    let writer = blocking(move || Ok(generations.begin(&wanted, &reason)?)).await?;
+    let number = writer.snapshot().generation();
+    let patience = Some(shared.config.builds.patience);
+    let build = Build { documents: cell.documents.clone(), spec, donors, patience };
     let ids = stored.into_iter().map(|document| document.id).collect();
+    let work = async {
+        let (writer, written) = fill(cell, shared, job, (writer, build, ids), turn).await?;
+        let hold = trial::check(cell, shared, job, &writer.snapshot()).await?;
+        shared.faults.pass(&cell.id, Place::BeforePublish).await;
+        Ok((writer, written, hold))
+    };
+    let filled = tokio::select! {
+        filled = work => filled,
+        () = stop.stopped() => Err(BuildError::Cancelled),
+    };
+    let filled = match filled {
+        Ok(_) if !stop.close() => Err(BuildError::Cancelled),
+        other => other,
+    };
+    match filled {
+        Ok((writer, _, true)) => trial::hold(cell, job, writer).await,
+        Ok((writer, written, false)) => swap(cell, shared, job, writer, written).await,
+        Err(error) => {
+            let generations = cell.generations.clone();
+            // What is left behind when this fails too is swept away at the next start.
+            let _ = blocking(move || Ok(generations.discard(number)?)).await;
+            Err(error)
+        }
+    }
+}
+
+/// Where vectors are taken over from: the serving generation, and what an earlier build had when it ended early.
+/// A fresh build takes over only what it made itself before it was cut short.
+pub(super) async fn donors(cell: &Arc<Cell>, job: &Job) -> Result<Vec<Snapshot>, BuildError> {
+    let (kept, fresh, first) = (Arc::clone(cell), job.fresh, job.attempts <= 1);
+    blocking(move || {
+        if fresh && first {
+            kept.generations.drop_partial()?;
+        }
+        let serving = kept.snapshot().filter(|_| !fresh).map(|snapshot| snapshot.as_ref().clone());
+        Ok(serving.into_iter().chain(kept.generations.partial()?).collect())
+    })
+    .await
+}
+
+/// Documents as they were when they were written.
+type Written = BTreeMap<DocumentId, StoredDocument>;
+
+/// Writes every document into the new generation.
+async fn fill(
+    cell: &Arc<Cell>,
+    shared: &Shared,
+    job: &mut Job,
+    (mut writer, build, ids): (GenerationWriter, Build, Vec<DocumentId>),
+    mut turn: Turn,
+) -> Result<(GenerationWriter, Written), BuildError> {
     let mut pipeline = shared.engine.prepare(build, ids)?;
     let mut written = BTreeMap::new();
-    let mut noted = Instant::now();
-    job.stage = Some(StageName::Embed);
+    let (mut noted, mut kept) = (Instant::now(), 0);
+    job.stage = Some(StageName::Extract);
     loop {
         shared.faults.pass(&cell.id, Place::DuringBuild).await;
-        let steps = pipeline.next(BATCH).await;
+        let steps = loop {
+            match tokio::time::timeout(LOOKED_EVERY, pipeline.next(BATCH)).await {
+                Ok(steps) => break steps,
+                Err(_) => look(cell, shared, job, &pipeline, &mut turn).await?,
+            }
+        };
+        if turn.is_none() {
+            turn = in_turn(shared).await?;
+        }
+        job.problem = None;
         if steps.is_empty() {
             break;
         }
@@ -95,22 +197,67 @@ async fn run(cell: &Arc<Cell>, shared: &Shared, job: &mut Job) -> Result<Vec<Doc
                 Err(error) => give_up_or_note(cell, shared, job, &id, error).await?,
             }
         }
-        job.counts.documents_read = pipeline.read();
         for prepared in &ready {
             count(job, prepared);
         }
+        progress(job, &pipeline);
         let done;
         (writer, done) = put_all(writer, ready).await?;
         written.extend(done.iter().map(|stored| (stored.id.clone(), stored.clone())));
-        if noted.elapsed() > NOTED_EVERY {
+        let keeps = job.counts.texts_embedded - kept >= KEPT_AFTER_TEXTS;
+        if keeps {
+            kept = job.counts.texts_embedded;
+            writer = keep(cell, writer).await?;
+        }
+        if keeps || noted.elapsed() > NOTED_EVERY {
             noted = Instant::now();
             shared.ledger.save_job(&cell.id, job.clone()).await?;
         }
     }
     drop(pipeline);
-    job.stage = Some(StageName::Publish);
+    job.stage = Some(StageName::Index);
     shared.ledger.save_job(&cell.id, job.clone()).await?;
-    swap(cell, shared, job, writer, written).await
+    // What takes long is done before anybody has to wait.
+    writer = blocking(move || writer.commit().map(|_| writer).map_err(Into::into)).await?;
+    Ok((writer, written))
+}
+
+/// Notes how far a build is, and that its provider does not answer, if so; meanwhile another tenant's may have its turn.
+async fn look(
+    cell: &Cell,
+    shared: &Shared,
+    job: &mut Job,
+    pipeline: &Pipeline,
+    turn: &mut Turn,
+) -> Result<(), BuildError> {
+    let problem =
+        pipeline.waits_for().map(|why| JobProblem::new(why.code(), format!("it waits and tries again: {why}")));
+    if problem.is_some() {
+        *turn = None;
+    }
+    let changed = problem != job.problem || pipeline.read() != job.counts.documents_read;
+    job.problem = problem;
+    if changed {
+        progress(job, pipeline);
+        shared.ledger.save_job(&cell.id, job.clone()).await?;
+    }
+    Ok(())
+}
+
+fn progress(job: &mut Job, pipeline: &Pipeline) {
+    let counts = &mut job.counts;
+    if pipeline.read() > counts.documents_read || pipeline.waits_for().is_none() {
+        job.progressed_at = Some(Timestamp::now());
+    }
+    counts.documents_read = pipeline.read();
+    job.stage =
+        Some(if counts.documents_read < counts.documents_total { StageName::Extract } else { StageName::Embed });
+}
+
+/// Keeps what is written so far, so that a build after this one need not make its vectors again.
+async fn keep(cell: &Arc<Cell>, mut writer: GenerationWriter) -> Result<GenerationWriter, BuildError> {
+    let generations = cell.generations.clone();
+    blocking(move || generations.checkpoint(&mut writer).map(|()| writer).map_err(Into::into)).await
 }
 
 /// Lists the documents and sees to it that each has a record.
@@ -163,6 +310,7 @@ async fn give_up_or_note(
 fn count(job: &mut Job, prepared: &Prepared) {
     let counts = &mut job.counts;
     counts.documents_done += 1;
+    counts.bytes += prepared.stored.bytes;
     counts.documents_reused += u64::from(prepared.carried);
     counts.chunks += prepared.document.chunks.len() as u64;
     counts.texts_embedded += prepared.texts_embedded;
@@ -191,12 +339,12 @@ async fn swap(
     shared: &Shared,
     job: &mut Job,
     mut writer: GenerationWriter,
-    written: BTreeMap<DocumentId, StoredDocument>,
+    written: Written,
 ) -> Result<Vec<DocumentId>, BuildError> {
     let begun = Instant::now();
-    // What takes long is done before anybody has to wait.
-    writer = blocking(move || writer.commit().map(|_| writer).map_err(Into::into)).await?;
-    shared.faults.pass(&cell.id, Place::BeforePublish).await;
+    job.stage = Some(StageName::Publish);
+    job.progressed_at = Some(Timestamp::now());
+    shared.ledger.save_job(&cell.id, job.clone()).await?;
     let mut slot = Arc::clone(&cell.writer).lock_owned().await;
     let (kept, keep) = (Arc::clone(cell), shared.config.builds.keep_generations);
     let (snapshot, again, records) = blocking(move || {
@@ -219,11 +367,7 @@ async fn swap(
 }
 
 /// Takes out what is gone, carries over what the serving generation has newer; returns what must be read again.
-fn level(
-    cell: &Cell,
-    writer: &mut GenerationWriter,
-    written: &BTreeMap<DocumentId, StoredDocument>,
-) -> Result<Vec<DocumentId>, BuildError> {
+fn level(cell: &Cell, writer: &mut GenerationWriter, written: &Written) -> Result<Vec<DocumentId>, BuildError> {
     let now: BTreeMap<DocumentId, StoredDocument> =
         cell.documents.list()?.into_iter().map(|stored| (stored.id.clone(), stored)).collect();
     let built = writer.snapshot();

@@ -54,8 +54,15 @@ pub(super) fn failed(mut record: DocumentRecord, problem: JobProblem) -> Documen
 
 /// Whether trying the same bytes again would fail alike, so that a boot need not.
 pub(super) fn fails_for_good(record: &DocumentRecord, hash: ContentHash) -> bool {
-    const OF_THE_BYTES: [&str; 6] =
-        ["empty_file", "unsupported_format", "needs_password", "no_text_found", "damaged_file", "too_large"];
+    const OF_THE_BYTES: [&str; 7] = [
+        "cancelled",
+        "empty_file",
+        "unsupported_format",
+        "needs_password",
+        "no_text_found",
+        "damaged_file",
+        "too_large",
+    ];
     let status = &record.status;
     status.state == DocumentState::Failed
         && status.content_hash == hash

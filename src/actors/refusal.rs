@@ -1,7 +1,7 @@
 //! Why a desk refuses: one reason a line, from whichever part it comes.
 
 use super::desk::Limited;
-use crate::domain::{QuestionError, TenantId};
+use crate::domain::{DocumentId, JobId, JobState, QuestionError, TenantId};
 use crate::engine::SearchError;
 use crate::index::IndexError;
 use crate::ledger::LedgerError;
@@ -43,6 +43,26 @@ pub enum DeskError {
     /// The generation's files do not hold.
     #[error("generation {0} is damaged and was moved aside; what served goes on serving")]
     GenerationDamaged(u64),
+    /// The generation failed its checks.
+    #[error(
+        "generation {0} is held back, since it failed its checks: look at them, and activate it with `force` if it is to serve all the same"
+    )]
+    GenerationHeld(u64),
+    /// The job has ended or is about to, or is of a kind that cannot be stopped half-way.
+    #[error("the job cannot be cancelled: it is {}", .0.as_str())]
+    NotCancellable(JobState),
+    /// The job did not fail, or is of a kind that is simply asked for again.
+    #[error("the job cannot be retried: it is {}", .0.as_str())]
+    NotRetryable(JobState),
+    /// A rebuild waits that was asked for with other options.
+    #[error("a rebuild with other options waits: follow or cancel job {0} first")]
+    OtherRebuild(JobId),
+    /// A golden question that cannot be kept.
+    #[error("{0}")]
+    Golden(String),
+    /// A golden question expects a document that is not there.
+    #[error("there is no document `{0}` that a golden question could expect")]
+    GoldenUnknown(DocumentId),
     /// A settings file is wrong.
     #[error("{0}")]
     Settings(String),

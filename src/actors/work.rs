@@ -10,14 +10,13 @@ use std::sync::Arc;
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 use super::cell::Cell;
-use super::desk::Removed;
 use super::faults::Faults;
 use super::records;
 use super::refusal::DeskError;
 use crate::config::Config;
-use crate::domain::{DocumentId, Job, JobCounts, JobId, JobKind, JobState, StageName, Timestamp};
+use crate::domain::{DocumentId, Job, JobCounts, JobId, JobProblem, JobState, StageName, Timestamp};
 use crate::engine::{Build, BuildError, Engine, PrepareError, Prepared, Step};
-use crate::index::{GenerationWriter, IndexError, Snapshot};
+use crate::index::{GenerationWriter, IndexError, IndexSpec};
 use crate::ledger::{DocumentRecord, Ledger};
 use crate::telemetry;
 
@@ -38,79 +37,100 @@ pub(super) struct Shared {
 /// The serving generation, locked for writing.
 pub(super) type Writer = OwnedMutexGuard<Option<GenerationWriter>>;
 
-/// A job that is queued.
-pub(super) fn new_job(kind: JobKind, document_id: Option<DocumentId>, by: &str) -> Job {
-    Job {
-        id: JobId::fresh(),
-        kind,
-        state: JobState::Queued,
-        stage: None,
-        document_id,
-        requested_by: by.to_owned(),
-        counts: JobCounts::default(),
-        generation: None,
-        problem: None,
-        attempts: 0,
-        created_at: Timestamp::now(),
-        started_at: None,
-        finished_at: None,
+/// Documents to bring into the index, with the jobs that wait for each.
+pub(super) type Round = BTreeMap<DocumentId, Vec<JobId>>;
+
+/// Brings a round of changed documents into the serving generation; returns those that changed again meanwhile.
+pub(super) async fn apply(cell: Arc<Cell>, shared: Shared, mut round: Round) -> Result<Round, BuildError> {
+    let Some(snapshot) = cell.snapshot() else { return Ok(round) };
+    let spec = snapshot.spec().clone();
+    let donors = vec![snapshot.as_ref().clone()];
+    let build = Build { documents: cell.documents.clone(), spec: spec.clone(), donors, patience: None };
+    start_jobs(&cell, &shared, &round).await?;
+    let mut pipeline = shared.engine.prepare(build, round.keys().cloned().collect())?;
+    let mut again = Round::new();
+    loop {
+        let steps = tokio::select! {
+            steps = pipeline.next(COMMIT) => Some(steps),
+            () = cell.cancelled.woken() => None,
+        };
+        drop_cancelled(&cell, &shared, &mut round).await?;
+        let Some(mut steps) = steps else { continue };
+        if steps.is_empty() {
+            break;
+        }
+        steps.retain(|(id, _)| round.contains_key(id));
+        for outcome in written(&cell, &spec, steps).await? {
+            let jobs = round.remove(outcome.id()).unwrap_or_default();
+            match outcome {
+                Outcome::Again(id) => drop(again.insert(id, jobs)),
+                outcome => settle(&cell, &shared, outcome, jobs).await?,
+            }
+        }
     }
+    cell.cancelled.clear();
+    Ok(again)
 }
 
-/// Removes documents from the serving generation and publishes.
-pub(super) fn take_out(cell: &Cell, mut writer: Writer, ids: &[DocumentId]) -> Result<(), BuildError> {
-    let Some(open) = writer.as_mut() else { return Ok(()) };
-    let mut removed = false;
-    for id in ids {
-        removed |= open.remove(id)?;
+/// Writes what was prepared, if the generation that serves is still the one it was prepared for.
+async fn written(cell: &Arc<Cell>, spec: &IndexSpec, steps: Vec<Step>) -> Result<Vec<Outcome>, BuildError> {
+    if steps.is_empty() {
+        return Ok(Vec::new());
     }
-    if removed {
-        cell.publish(open.commit()?);
+    let writer = Arc::clone(&cell.writer).lock_owned().await;
+    let (kept, spec) = (Arc::clone(cell), spec.clone());
+    blocking(move || {
+        let mut writer = writer;
+        let Some(open) = writer.as_mut().filter(|open| *open.snapshot().spec() == spec) else {
+            // Another generation serves by now; its build saw these documents or they are tried again.
+            return Ok(steps.into_iter().map(|(id, _)| Outcome::Again(id)).collect());
+        };
+        write(&kept, open, steps)
+    })
+    .await
+}
+
+/// Ends what was cancelled of a round: its jobs at once, and a document for which no other job waits is left out.
+async fn drop_cancelled(cell: &Cell, shared: &Shared, round: &mut Round) -> Result<(), BuildError> {
+    let mut dropped = Vec::new();
+    for (id, jobs) in round.iter_mut() {
+        let ended = cell.cancelled.take_from(jobs);
+        if !ended.is_empty() {
+            dropped.push((id.clone(), ended, jobs.is_empty()));
+        }
+    }
+    for (id, jobs, alone) in dropped {
+        if alone {
+            round.remove(&id);
+        }
+        cancel(cell, shared, alone.then_some(&id), jobs).await?;
     }
     Ok(())
 }
 
-/// Brings a round of changed documents into the serving generation; returns those that changed again meanwhile.
-pub(super) async fn apply(
-    cell: Arc<Cell>,
-    shared: Shared,
-    mut round: BTreeMap<DocumentId, Vec<JobId>>,
-) -> Result<Vec<DocumentId>, BuildError> {
-    let Some(snapshot) = cell.snapshot() else { return Ok(round.into_keys().collect()) };
-    let build = Build {
-        documents: cell.documents.clone(),
-        spec: snapshot.spec().clone(),
-        settings: cell.settings.load().as_ref().clone(),
-        donor: Some(snapshot.as_ref().clone()),
+/// Ends jobs as cancelled, and notes with the document, if it is left out, why no question finds it.
+pub(super) async fn cancel(
+    cell: &Cell,
+    shared: &Shared,
+    document: Option<&DocumentId>,
+    jobs: Vec<JobId>,
+) -> Result<(), BuildError> {
+    let record = match document {
+        Some(id) => shared.ledger.document(&cell.id, id).await?,
+        None => None,
     };
-    start_jobs(&cell, &shared, &round).await?;
-    let mut pipeline = shared.engine.prepare(build, round.keys().cloned().collect())?;
-    let mut again = Vec::new();
-    loop {
-        let steps = pipeline.next(COMMIT).await;
-        if steps.is_empty() {
-            break;
-        }
-        let writer = Arc::clone(&cell.writer).lock_owned().await;
-        let kept = Arc::clone(&cell);
-        let spec = snapshot.spec().clone();
-        let outcomes = blocking(move || {
-            let mut writer = writer;
-            let Some(open) = writer.as_mut().filter(|open| *open.snapshot().spec() == spec) else {
-                // Another generation serves by now; its build saw these documents or they are tried again.
-                return Ok(steps.into_iter().map(|(id, _)| Outcome::Again(id)).collect::<Vec<_>>());
-            };
-            write(&kept, open, steps)
-        })
-        .await?;
-        for outcome in outcomes {
-            let jobs = outcome.id().and_then(|id| round.remove(id)).unwrap_or_default();
-            if let Some(id) = settle(&cell, &shared, outcome, jobs).await? {
-                again.push(id);
-            }
+    if let Some(record) = record {
+        let why =
+            JobProblem::new("cancelled", "its ingestion was cancelled: retry the job, upload it again, or reindex");
+        shared.ledger.save_documents(&cell.id, vec![records::failed(record, why)]).await?;
+    }
+    for id in jobs {
+        if let Some(mut job) = shared.ledger.job(&cell.id, id).await?.filter(|job| !job.state.is_final()) {
+            finish(&mut job, JobState::Cancelled, None);
+            shared.ledger.save_job(&cell.id, job).await?;
         }
     }
-    Ok(again)
+    Ok(())
 }
 
 /// How one document of a round ended.
@@ -122,12 +142,10 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    fn id(&self) -> Option<&DocumentId> {
+    fn id(&self) -> &DocumentId {
         match self {
-            Self::Live(record, _) => Some(&record.status.id),
-            Self::Failed(id, _) | Self::Gone(id) => Some(id),
-            // Its jobs wait for the next round.
-            Self::Again(_) => None,
+            Self::Live(record, _) => &record.status.id,
+            Self::Failed(id, _) | Self::Gone(id) | Self::Again(id) => id,
         }
     }
 }
@@ -174,7 +192,7 @@ fn put(cell: &Cell, open: &mut GenerationWriter, prepared: Prepared) -> Result<O
     }
 }
 
-async fn start_jobs(cell: &Cell, shared: &Shared, round: &BTreeMap<DocumentId, Vec<JobId>>) -> Result<(), BuildError> {
+async fn start_jobs(cell: &Cell, shared: &Shared, round: &Round) -> Result<(), BuildError> {
     for id in round.values().flatten() {
         if let Some(mut job) = shared.ledger.job(&cell.id, *id).await? {
             begin(&mut job);
@@ -185,16 +203,11 @@ async fn start_jobs(cell: &Cell, shared: &Shared, round: &BTreeMap<DocumentId, V
     Ok(())
 }
 
-/// Writes a document's end into its record and jobs; returns its id when it must be tried again.
-async fn settle(
-    cell: &Cell,
-    shared: &Shared,
-    outcome: Outcome,
-    jobs: Vec<JobId>,
-) -> Result<Option<DocumentId>, BuildError> {
+/// Writes a document's end into its record and jobs.
+async fn settle(cell: &Cell, shared: &Shared, outcome: Outcome, jobs: Vec<JobId>) -> Result<(), BuildError> {
     let mut counts = JobCounts { documents_total: 1, ..JobCounts::default() };
     let (state, problem) = match outcome {
-        Outcome::Again(id) => return Ok(Some(id)),
+        Outcome::Again(_) => return Ok(()),
         Outcome::Gone(id) => {
             shared.ledger.forget_documents(&cell.id, vec![id]).await?;
             (JobState::Cancelled, None)
@@ -202,7 +215,9 @@ async fn settle(
         Outcome::Live(mut record, embedded) => {
             record.status.job_id = jobs.last().copied();
             let chunks = record.status.chunks.into();
-            counts = JobCounts { documents_read: 1, documents_done: 1, chunks, texts_embedded: embedded, ..counts };
+            let bytes = record.status.bytes;
+            counts = JobCounts { documents_read: 1, documents_done: 1, bytes, chunks, ..counts };
+            counts.texts_embedded = embedded;
             let problem = record.status.problem.clone();
             shared.ledger.save_documents(&cell.id, vec![*record]).await?;
             (if problem.is_some() { JobState::DoneWithWarnings } else { JobState::Done }, problem)
@@ -223,7 +238,7 @@ async fn settle(
             shared.ledger.save_job(&cell.id, job).await?;
         }
     }
-    Ok(None)
+    Ok(())
 }
 
 /// Writes a failure into a document's record, and counts it.
@@ -231,7 +246,7 @@ pub(super) async fn note_failure(
     cell: &Cell,
     shared: &Shared,
     id: &DocumentId,
-    problem: &crate::domain::JobProblem,
+    problem: &JobProblem,
 ) -> Result<(), BuildError> {
     telemetry::documents_failed(&problem.code);
     cell.note_error(&format!("{id}: {}", problem.message));
@@ -244,40 +259,16 @@ pub(super) async fn note_failure(
 pub(super) fn begin(job: &mut Job) {
     job.state = JobState::Running;
     job.attempts += 1;
+    job.problem = None;
+    job.progressed_at = Some(Timestamp::now());
     job.started_at.get_or_insert_with(Timestamp::now);
 }
 
-pub(super) fn finish(job: &mut Job, state: JobState, problem: Option<crate::domain::JobProblem>) {
+pub(super) fn finish(job: &mut Job, state: JobState, problem: Option<JobProblem>) {
     job.state = state;
     job.stage = None;
     job.problem = problem;
     job.finished_at = Some(Timestamp::now());
-}
-
-/// Deletes a document: from disk first, so that nothing can bring it back, then from every answer.
-pub(super) async fn remove(cell: Arc<Cell>, shared: Shared, id: DocumentId) -> Result<Removed, DeskError> {
-    let (kept, wanted) = (Arc::clone(&cell), id.clone());
-    let stored = blocking(move || {
-        let found = kept.documents.find(&wanted)?;
-        kept.documents.remove(&wanted)?;
-        Ok(found)
-    })
-    .await
-    .map_err(desk_error)?;
-    let writer = Arc::clone(&cell.writer).lock_owned().await;
-    let indexed: Option<(u32, u64)> = cell
-        .snapshot()
-        .and_then(|snapshot: Arc<Snapshot>| snapshot.document(&id).map(|entry| (entry.chunks, snapshot.generation())));
-    if indexed.is_some() {
-        let (kept, gone) = (Arc::clone(&cell), vec![id.clone()]);
-        blocking(move || take_out(&kept, writer, &gone)).await.map_err(desk_error)?;
-    }
-    shared.ledger.forget_documents(&cell.id, vec![id.clone()]).await?;
-    if stored.is_none() && indexed.is_none() {
-        return Err(DeskError::NotFound("document"));
-    }
-    let (chunks, generation) = indexed.map_or((0, None), |(chunks, generation)| (chunks, Some(generation)));
-    Ok(Removed { document_id: id, chunks, bytes: stored.map_or(0, |stored| stored.bytes), generation })
 }
 
 pub(super) fn desk_error(error: BuildError) -> DeskError {
@@ -286,6 +277,7 @@ pub(super) fn desk_error(error: BuildError) -> DeskError {
         BuildError::Index(error) => error.into(),
         BuildError::Store(error) => error.into(),
         BuildError::Ledger(error) => error.into(),
+        BuildError::Cancelled => DeskError::Unresponsive,
         BuildError::Died(reason) => DeskError::Index(IndexError::Engine(reason)),
     }
 }

@@ -95,7 +95,7 @@ impl<'a> Checker<'a> {
             let named = reply.markers.iter().filter(|(place, _)| owner(&sentences, *place) == Some(at));
             let named: Vec<u32> = named.map(|(_, number)| *number).collect();
             let spans = self.sources.spans(words, &named);
-            if spans.is_empty() && says_something(*sentence, words) {
+            if spans.is_empty() && says_something(words) {
                 draft.unsupported.push(plain::inert(words));
             }
             let set = self.claim_all(spans, draft);
@@ -142,9 +142,9 @@ fn owner(sentences: &[Piece], place: usize) -> Option<usize> {
     begun.or_else(next).or_else(|| sentences.len().checked_sub(1))
 }
 
-/// Whether a piece of a reply is a statement that would need support.
-fn says_something(piece: Piece, words: &str) -> bool {
-    piece.kind != Kind::Heading && !words.ends_with([':', '：']) && words.contains(char::is_alphabetic)
+/// Whether words of a reply are a statement that would need support. A heading is one too: it may say anything.
+fn says_something(words: &str) -> bool {
+    !words.ends_with([':', '：']) && words.contains(char::is_alphabetic)
 }
 
 /// The number of the claim on this span, a new one if it is the first.
@@ -265,6 +265,15 @@ mod tests {
         assert_eq!((draft.text.ends_with("francs. [1]"), quotes(&draft)), (true, vec![(1, LOST)]));
         let draft = checked("A lost book costs 35 francs.");
         assert_eq!(draft.unsupported, ["A lost book costs 35 francs."], "a wrong number was given a proof");
+    }
+
+    #[test]
+    fn a_heading_is_a_statement_like_any_other() {
+        for heading in
+            ["# The moon is made of cheese", "[1]# The moon is made of cheese", "- # The moon is made of cheese"]
+        {
+            assert_eq!(checked(heading).unsupported.len(), 1, "{heading}");
+        }
     }
 
     #[test]

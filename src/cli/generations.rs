@@ -24,7 +24,13 @@ pub(super) enum GenerationsVerb {
         with: Option<u64>,
     },
     /// Answer from an older generation again
-    Activate(One),
+    Activate {
+        #[command(flatten)]
+        one: One,
+        /// Let it serve although it failed its checks
+        #[arg(long)]
+        force: bool,
+    },
     /// Keep a generation when newer ones come
     Pin(One),
     /// Let a generation go when newer ones come
@@ -52,7 +58,7 @@ impl GenerationsVerb {
     fn tenant(&self) -> &TenantId {
         match self {
             Self::List(of) | Self::Diff { of, .. } => &of.tenant,
-            Self::Activate(one) | Self::Pin(one) | Self::Unpin(one) | Self::Delete(one) => &one.of.tenant,
+            Self::Activate { one, .. } | Self::Pin(one) | Self::Unpin(one) | Self::Delete(one) => &one.of.tenant,
         }
     }
 }
@@ -72,8 +78,9 @@ async fn act(client: &Client, verb: &GenerationsVerb, print: Printer) -> Result<
             let with = with.map(|with| format!("?with={with}")).unwrap_or_default();
             print.result(&ask(&speaker, Method::GET, &format!("/{number}/diff{with}")).await?, compared)
         }
-        GenerationsVerb::Activate(One { number, .. }) => {
-            let activated = ask(&speaker, Method::POST, &format!("/{number}/activate")).await?;
+        GenerationsVerb::Activate { one: One { number, .. }, force } => {
+            let path = format!("/api/v1/generations/{number}/activate");
+            let activated = send(speaker.request(Method::POST, &path).json(&json!({ "force": force }))).await?;
             print.result(&activated, |activated| {
                 let previous = plain(&activated["previous"]);
                 format!("generation {number} answers now, in place of {previous}")

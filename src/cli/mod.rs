@@ -11,6 +11,7 @@ mod eval;
 mod eval_answers;
 mod extract;
 mod generations;
+mod golden;
 mod measure;
 mod serve;
 mod tenants;
@@ -59,8 +60,12 @@ enum Verb {
     Query(documents::QueryArgs),
     /// Build a new generation beside the serving one
     Reindex(tenants::ReindexArgs),
-    /// List a tenant's jobs
+    /// List a tenant's jobs, cancel or retry one
     Jobs(tenants::JobsArgs),
+    /// Write anew what still holds the text of deleted documents
+    Purge(tenants::PurgeArgs),
+    /// Keep the questions that a new generation must answer as well as the one that serves
+    Golden(golden::GoldenArgs),
     /// List, compare, activate, keep or delete a tenant's generations
     #[command(subcommand)]
     Generations(generations::GenerationsVerb),
@@ -165,6 +170,8 @@ async fn dispatch(Cli { common, verb }: Cli) -> Result<(), Failure> {
         Verb::Ingest(args) => documents::ingest(config, args, print).await,
         Verb::Query(args) => documents::query(config, args, print).await,
         Verb::Reindex(args) => tenants::reindex(config, args, print).await,
+        Verb::Purge(args) => tenants::purge(config, args, print).await,
+        Verb::Golden(args) => golden::run(config, args, print).await,
         Verb::Jobs(args) => tenants::jobs(config, args, print).await,
         Verb::Generations(verb) => generations::run(config, verb, print).await,
         Verb::Token(verb) => token::run(&config, verb, print).await,

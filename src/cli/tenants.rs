@@ -56,10 +56,29 @@ pub(super) struct ReindexArgs {
     /// Wait until the new generation serves
     #[arg(long)]
     wait: bool,
+    /// Read, cut and embed every document anew, whatever is known of it
+    #[arg(long)]
+    fresh: bool,
+    /// Tell what would be done, and do nothing
+    #[arg(long, conflicts_with = "wait")]
+    dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct JobsArgs {
+    /// The tenant
+    #[arg(short, long, value_parser = tenant_id)]
+    tenant: TenantId,
+    /// Cancel this job instead of listing
+    #[arg(long, value_name = "ID", conflicts_with = "retry")]
+    cancel: Option<String>,
+    /// Queue this job again, which failed or was cancelled
+    #[arg(long, value_name = "ID")]
+    retry: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PurgeArgs {
     /// The tenant
     #[arg(short, long, value_parser = tenant_id)]
     tenant: TenantId,
@@ -123,19 +142,52 @@ pub(super) async fn reindex(config: Config, args: ReindexArgs, print: Printer) -
     let mut jobs = Vec::new();
     for id in tenants {
         let speaker = client.tenant(&id).await?;
-        let mut job = send(speaker.request(Method::POST, "/api/v1/reindex")).await?;
+        let path = format!("/api/v1/reindex?fresh={}&dry_run={}", args.fresh, args.dry_run);
+        let mut job = send(speaker.request(Method::POST, &path)).await?;
         if args.wait {
             job = wait(&speaker, plain(&job["job_id"])).await?;
         }
         jobs.push(json!({ "tenant": id, "job": job }));
     }
     client.close().await?;
+    if args.dry_run {
+        return print.result(&jobs, |jobs| jobs.iter().map(forecast).collect::<Vec<_>>().join("\n"));
+    }
     let failed = jobs.iter().any(|job| job["job"]["state"] == "failed");
     print.result(&jobs, |jobs| {
         let line = |job: &Value| format!("{}: {}", plain(&job["tenant"]), plain(&job["job"]["state"]));
         jobs.iter().map(line).collect::<Vec<_>>().join("\n")
     })?;
     if failed { Err(Failure::Failed(anyhow::anyhow!("a build failed; what served goes on serving"))) } else { Ok(()) }
+}
+
+/// What a rebuild would do, in words.
+fn forecast(job: &Value) -> String {
+    let (of, documents) = (&job["job"], |kind: &str| plain(&job["job"][format!("documents_{kind}")]["count"]));
+    let [unchanged, failed, chunks, texts, tokens] =
+        ["documents_unchanged", "documents_failed", "chunks", "texts_embedded", "model_tokens"]
+            .map(|key| plain(&of[key]));
+    let seconds =
+        of["seconds"].as_f64().map_or("an unknown time".to_owned(), |seconds| format!("about {seconds:.1} s"));
+    let cost = of["cost"].as_f64().map_or(String::new(), |cost| format!(", cost {cost:.4}"));
+    let megabytes = of["bytes"].as_f64().unwrap_or_default() / 1e6;
+    format!(
+        "{}: {} documents added, {} changed, {} removed, {unchanged} taken over, {failed} unreadable\n\
+         {chunks} chunks, {texts} of them to embed ({tokens} model tokens{cost}); {seconds}; {megabytes:.1} MB on disk",
+        plain(&job["tenant"]),
+        documents("added"),
+        documents("changed"),
+        documents("removed"),
+    )
+}
+
+pub(super) async fn purge(config: Config, args: PurgeArgs, print: Printer) -> Result<(), Failure> {
+    let client = Client::connect(config).await?;
+    let speaker = client.tenant(&args.tenant).await?;
+    let ticket = send(speaker.request(Method::POST, "/api/v1/purge")).await?;
+    let job = wait(&speaker, plain(&ticket["job_id"])).await;
+    client.close().await?;
+    print.result(&job?, |job| format!("the purge is {}", plain(&job["state"])))
 }
 
 async fn every_tenant(client: &Client) -> Result<Vec<TenantId>, Failure> {
@@ -160,7 +212,14 @@ pub(super) async fn wait(speaker: &TenantClient<'_>, id: String) -> Result<Value
 
 pub(super) async fn jobs(config: Config, args: JobsArgs, print: Printer) -> Result<(), Failure> {
     let client = Client::connect(config).await?;
-    let list = send(client.tenant(&args.tenant).await?.request(Method::GET, "/api/v1/jobs?limit=50")).await;
+    let speaker = client.tenant(&args.tenant).await?;
+    let verb = args.cancel.map(|id| (id, "cancel")).or(args.retry.map(|id| (id, "retry")));
+    if let Some((id, verb)) = verb {
+        let job = send(speaker.request(Method::POST, &format!("/api/v1/jobs/{id}/{verb}"))).await;
+        client.close().await?;
+        return print.result(&job?, |job| format!("job {id} is {}", plain(&job["state"])));
+    }
+    let list = send(speaker.request(Method::GET, "/api/v1/jobs?limit=50")).await;
     client.close().await?;
     print.result(&list?, |list| {
         let head = ["ID", "KIND", "STATE", "DOCUMENT", "CREATED"].map(str::to_owned).to_vec();

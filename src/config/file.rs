@@ -148,6 +148,9 @@ impl TenantSettings {
         if !(-1.0..=1.0).contains(&self.answer.min_score) {
             return wrong("min_score", "must be from -1 to 1".into());
         }
+        if !(0.0..=1.0).contains(&self.quality.margin) {
+            return wrong("margin", "must be from 0 to 1".into());
+        }
         let known = |model: &ModelRef| config.providers.contains_key(&model.provider);
         let missing =
             |model: &ModelRef| format!("names the provider `{}`, which carrel.toml does not have", model.provider);

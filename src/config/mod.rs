@@ -150,6 +150,9 @@ pub struct BuildConfig {
     pub concurrent: usize,
     /// Generations kept a tenant, the serving one included.
     pub keep_generations: usize,
+    /// How long a build waits for an embedding provider that does not answer before it fails.
+    #[serde(rename = "patience_s", deserialize_with = "file::seconds")]
+    pub patience: Duration,
 }
 
 /// How long what happened is remembered.
@@ -247,7 +250,7 @@ impl Default for IngestConfig {
 
 impl Default for BuildConfig {
     fn default() -> Self {
-        Self { concurrent: 1, keep_generations: 2 }
+        Self { concurrent: 1, keep_generations: 2, patience: Duration::from_hours(1) }
     }
 }
 

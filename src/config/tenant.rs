@@ -21,6 +21,8 @@ pub struct TenantSettings {
     pub chunking: ChunkingSettings,
     /// How it answers.
     pub answer: AnswerSettings,
+    /// What a new generation must be able to do before it serves.
+    pub quality: QualitySettings,
 }
 
 /// How much a tenant may ask and keep.
@@ -89,6 +91,17 @@ pub struct AnswerSettings {
     pub prompt: String,
 }
 
+/// What a new generation must be able to do before it serves.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QualitySettings {
+    /// How far recall@10 or nDCG@10 on the golden questions may fall before a new generation is held back, 0 to 1.
+    pub margin: f64,
+    /// Whether the last hundred questions are remembered, in memory alone, to be asked of a new generation where there are
+    /// no golden ones.
+    pub query_log: bool,
+}
+
 /// `builtin`, or `<provider>/<model>`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(try_from = "String")]
@@ -134,6 +147,12 @@ impl Default for RetrievalSettings {
 impl Default for ChunkingSettings {
     fn default() -> Self {
         Self { max_tokens: 200, overlap_tokens: 40 }
+    }
+}
+
+impl Default for QualitySettings {
+    fn default() -> Self {
+        Self { margin: 0.02, query_log: false }
     }
 }
 

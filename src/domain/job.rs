@@ -12,6 +12,26 @@ pub enum JobKind {
     Ingest,
     /// Builds a new generation beside the serving one.
     Reindex,
+    /// Takes a document from disk, from every generation and from every answer.
+    Delete,
+    /// Writes anew what still holds deleted text.
+    Purge,
+}
+
+impl JobKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Ingest, Self::Reindex, Self::Delete, Self::Purge];
+
+    /// Its name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Reindex => "reindex",
+            Self::Delete => "delete",
+            Self::Purge => "purge",
+        }
+    }
 }
 
 /// How far a job is.
@@ -71,6 +91,8 @@ pub struct JobCounts {
     pub documents_failed: u64,
     /// Documents taken over unchanged.
     pub documents_reused: u64,
+    /// Bytes of the documents dealt with.
+    pub bytes: u64,
     /// Chunks made.
     pub chunks: u64,
     /// Texts sent to the embedder.
@@ -116,22 +138,87 @@ pub struct Job {
     pub generation: Option<u64>,
     /// Why it failed, or what went only half well.
     pub problem: Option<JobProblem>,
+    /// Whether every document is read, cut and embedded anew, whatever is known of it.
+    #[serde(default)]
+    pub fresh: bool,
+    /// What a delete or purge took from where.
+    #[serde(default)]
+    pub receipt: Option<Receipt>,
     /// Times it was started.
     pub attempts: u32,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When work began.
     pub started_at: Option<Timestamp>,
+    /// When it last got on.
+    #[serde(default)]
+    pub progressed_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
 }
 
+/// What a delete or purge took from where, and what may still hold it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Bytes removed from the tenant's documents.
+    pub stored_bytes: u64,
+    /// What no generation answers with any more, by generation.
+    pub generations: Vec<Removal>,
+    /// Generations whose files still hold the text, unreadable to any question, until they are purged.
+    pub unpurged: Vec<u64>,
+    /// Backups that were taken while the document was there; they are files elsewhere, out of Carrel's reach.
+    pub backups: u64,
+}
+
+/// Chunks that went from one generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// The generation.
+    pub generation: u64,
+    /// Chunks that went.
+    pub chunks: u64,
+}
+
+/// Milliseconds without progress after which a running job counts as stalled.
+const STALLED_AFTER_MS: i64 = 60_000;
+/// An estimate is given after so many milliseconds: before that the pace says little.
+const TELLING_AFTER_MS: i64 = 3_000;
 /// An estimate is given once one in so many documents is dealt with: before that the pace says little.
 const TELLING_ONE_IN: u64 = 20;
 
 impl Job {
-    /// Seconds until it ends, at the pace it had so far; none unless it runs and a twentieth of its documents is dealt
-    /// with.
+    /// A job that is queued now.
+    #[must_use]
+    pub fn queued(kind: JobKind, document_id: Option<DocumentId>, by: &str) -> Self {
+        Self {
+            id: JobId::fresh(),
+            kind,
+            state: JobState::Queued,
+            stage: None,
+            document_id,
+            requested_by: by.to_owned(),
+            counts: JobCounts::default(),
+            generation: None,
+            problem: None,
+            fresh: false,
+            receipt: None,
+            attempts: 0,
+            created_at: Timestamp::now(),
+            started_at: None,
+            progressed_at: None,
+            finished_at: None,
+        }
+    }
+
+    /// Whether it runs and has not got on for a minute.
+    #[must_use]
+    pub fn is_stalled(&self, now: Timestamp) -> bool {
+        let since = self.progressed_at.or(self.started_at).filter(|_| self.state == JobState::Running);
+        since.is_some_and(|since| now.as_millis() - since.as_millis() > STALLED_AFTER_MS)
+    }
+
+    /// Seconds until it ends, at the pace it had so far; none unless it runs, for three seconds, and a twentieth of its
+    /// documents is dealt with.
     #[must_use]
     pub fn seconds_left(&self, now: Timestamp) -> Option<u64> {
         let JobCounts { documents_total: all, documents_done, documents_failed, .. } = self.counts;
@@ -140,7 +227,8 @@ impl Job {
         if dealt == 0 || dealt * TELLING_ONE_IN < all {
             return None;
         }
-        let spent = u64::try_from(now.as_millis() - begun.as_millis()).ok()?;
+        let spent = now.as_millis() - begun.as_millis();
+        let spent = u64::try_from(spent).ok().filter(|_| spent >= TELLING_AFTER_MS)?;
         Some((spent.saturating_mul(all - dealt) / dealt).div_ceil(1000))
     }
 }
@@ -155,19 +243,11 @@ mod tests {
         let now = Timestamp::from_millis(1_010_000);
         let counts = JobCounts { documents_total: 1000, documents_done: 48, ..JobCounts::default() };
         let mut job = Job {
-            id: JobId::fresh(),
-            kind: JobKind::Reindex,
             state: JobState::Running,
-            stage: None,
-            document_id: None,
-            requested_by: "test".into(),
             counts,
-            generation: None,
-            problem: None,
-            attempts: 1,
             created_at: begun,
             started_at: Some(begun),
-            finished_at: None,
+            ..Job::queued(JobKind::Reindex, None, "test")
         };
         assert_eq!(job.seconds_left(now), None);
         job.counts.documents_failed = 2;
@@ -178,5 +258,20 @@ mod tests {
         assert_eq!(job.seconds_left(now), None);
         let unknown = Job { state: JobState::Running, counts: JobCounts::default(), ..job };
         assert_eq!(unknown.seconds_left(now), None);
+        let young = Job { started_at: Some(Timestamp::from_millis(1_007_001)), counts, ..unknown };
+        assert_eq!(young.seconds_left(now), None);
+    }
+
+    #[test]
+    fn a_running_job_is_stalled_after_a_minute_without_progress() {
+        let begun = Timestamp::from_millis(1_000_000);
+        let mut job = Job { state: JobState::Running, ..Job::queued(JobKind::Reindex, None, "test") };
+        job.started_at = Some(begun);
+        assert!(!job.is_stalled(Timestamp::from_millis(1_060_000)));
+        assert!(job.is_stalled(Timestamp::from_millis(1_060_001)));
+        job.progressed_at = Some(Timestamp::from_millis(1_030_000));
+        assert!(!job.is_stalled(Timestamp::from_millis(1_060_001)));
+        job.state = JobState::Done;
+        assert!(!job.is_stalled(Timestamp::from_millis(9_000_000)));
     }
 }

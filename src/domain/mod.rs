@@ -7,6 +7,7 @@ mod answer;
 mod conversation;
 mod document;
 mod filter;
+mod golden;
 mod ids;
 mod job;
 mod question;
@@ -18,7 +19,8 @@ pub use document::{
     Attributes, Chunk, ContentHash, DocumentState, DocumentStatus, Extracted, Mark, MarkKind, StageName, embedding_text,
 };
 pub use filter::{Comparison, Filter, FilterError};
+pub use golden::{Checks, Expected, Golden, GoldenCheck, Quality, ReplayCheck, Worse};
 pub use ids::{DocumentId, IdError, JobId, TenantId};
-pub use job::{Job, JobCounts, JobKind, JobProblem, JobState};
+pub use job::{Job, JobCounts, JobKind, JobProblem, JobState, Receipt, Removal};
 pub use question::{Hit, Mode, Passage, Question, QuestionError, Ranked, StageRank};
 pub use time::Timestamp;

@@ -21,9 +21,17 @@ use futures_util::future::BoxFuture;
 /// Why texts have no vectors.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EmbedError {
-    /// The provider did not answer in time or refused; worth another try later.
+    /// The provider did not answer in time or failed; worth another try later.
     #[error("the embedding provider `{provider}` is not available: {reason}")]
     Unavailable {
+        /// Its name in `carrel.toml`.
+        provider: String,
+        /// In words; never the provider's own body.
+        reason: String,
+    },
+    /// The provider takes no such texts, and would not later.
+    #[error("the embedding provider `{provider}` refused: {reason}")]
+    Refused {
         /// Its name in `carrel.toml`.
         provider: String,
         /// In words; never the provider's own body.
@@ -47,7 +55,7 @@ impl EmbedError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unavailable { .. } => "embedder_unavailable",
+            Self::Unavailable { .. } | Self::Refused { .. } => "embedder_unavailable",
             Self::Invalid { .. } => "embedder_invalid",
             Self::Builtin(_) => "embedder_failed",
         }

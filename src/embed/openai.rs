@@ -117,7 +117,8 @@ impl OpenAiEmbedder {
     fn error(&self, error: CallError) -> EmbedError {
         let provider = self.provider.name().to_owned();
         match error {
-            CallError::Unavailable(reason) | CallError::Refused(reason) => EmbedError::Unavailable { provider, reason },
+            CallError::Unavailable(reason) => EmbedError::Unavailable { provider, reason },
+            CallError::Refused(reason) => EmbedError::Refused { provider, reason },
             CallError::Invalid(reason) => EmbedError::Invalid { provider, reason },
         }
     }

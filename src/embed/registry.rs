@@ -77,6 +77,14 @@ impl Embedders {
         Ok(made)
     }
 
+    /// Money for a million model tokens of an embedder's provider; none for the built-in one or where no price is set.
+    #[must_use]
+    pub fn price(&self, embedder: &EmbedderRef) -> Option<f64> {
+        let EmbedderRef::Remote(model) = embedder else { return None };
+        let price = self.providers.named(&model.provider)?.settings().price_per_million_tokens;
+        (price > 0.0).then_some(price)
+    }
+
     /// The embedder that made vectors under this [`Embedder::id`], whatever the tenant's settings say by now.
     ///
     /// # Errors

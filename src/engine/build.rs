@@ -3,23 +3,23 @@
 //! Extraction, embedding and writing overlap and are bounded: a few documents are being extracted, a few groups
 //! embedded, one is being written.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::prepare::{Cut, Workshop};
-use super::{Engine, PrepareError, Prepared, fitting};
-use crate::config::TenantSettings;
+use super::prepare::{Cut, Waiting, Workshop};
+use super::{Engine, PrepareError, Prepared, chunking_of, fitting};
 use crate::domain::DocumentId;
 use crate::embed::EmbedError;
 use crate::index::{IndexError, IndexSpec, Snapshot};
 use crate::store::{StoredDocument, TenantDocuments};
 
 /// Documents being read, extracted and cut at once; the extractor has its own bound on processes.
-const CUTTING: usize = 8;
+pub(super) const CUTTING: usize = 8;
 /// Documents that share an embedding call at most: enough to fill a provider's batch with short documents.
 const GROUP: usize = 32;
 /// Embedding calls under way at once; within each, the embedder has its own bounds.
@@ -40,6 +40,9 @@ pub enum BuildError {
     /// The ledger could not be read or written.
     #[error(transparent)]
     Ledger(#[from] crate::ledger::LedgerError),
+    /// It was stopped on request.
+    #[error("it was cancelled")]
+    Cancelled,
     /// A bug: its task died.
     #[error("the build died: {0}")]
     Died(String),
@@ -58,6 +61,7 @@ impl BuildError {
             Self::Index(_) => "index_failed",
             Self::Store(_) => "storage_failed",
             Self::Ledger(_) => "ledger_failed",
+            Self::Cancelled => "cancelled",
             Self::Died(_) => "internal",
         }
     }
@@ -71,12 +75,12 @@ pub type Step = (DocumentId, Result<Prepared, PrepareError>);
 pub struct Build {
     /// The tenant's documents.
     pub documents: TenantDocuments,
-    /// What the generation is made with.
+    /// What the generation is made with; its documents are cut as it says, whatever the settings say by now.
     pub spec: IndexSpec,
-    /// The tenant's settings.
-    pub settings: TenantSettings,
-    /// Where unchanged documents and vectors are carried over from.
-    pub donor: Option<Snapshot>,
+    /// Where unchanged documents and vectors are carried over from, the first that has them.
+    pub donors: Vec<Snapshot>,
+    /// How long a provider that does not answer is waited for before a document fails; none gives up at once.
+    pub patience: Option<Duration>,
 }
 
 impl Engine {
@@ -85,18 +89,29 @@ impl Engine {
     /// # Errors
     /// When the spec's embedder is not known. A document that fails is a [`Step`] like any other.
     pub fn prepare(&self, build: Build, ids: Vec<DocumentId>) -> Result<Pipeline, EmbedError> {
+        let workshop = self.workshop(build)?;
+        let (to, from) = mpsc::channel(GROUP);
+        let waiting = Arc::clone(&workshop.waiting);
+        let read = Arc::new(AtomicU64::new(0));
+        let task = AbortOnDropHandle::new(tokio::spawn(self.clone().run(workshop, ids, Arc::clone(&read), to)));
+        Ok(Pipeline { from, read, waiting, _task: task })
+    }
+
+    /// What the documents of a build are prepared with.
+    ///
+    /// # Errors
+    /// When the spec's embedder is not known.
+    pub(super) fn workshop(&self, build: Build) -> Result<Workshop, EmbedError> {
         let embedder = self.embedder_of(&build.spec)?;
-        let workshop = Workshop {
-            chunking: fitting(&build.settings.chunking, &*embedder),
+        Ok(Workshop {
+            chunking: fitting(&chunking_of(&build.spec.chunker), &*embedder),
             embedder,
             documents: build.documents,
             spec: build.spec,
-            donor: build.donor,
-        };
-        let (to, from) = mpsc::channel(GROUP);
-        let read = Arc::new(AtomicU64::new(0));
-        let task = AbortOnDropHandle::new(tokio::spawn(self.clone().run(workshop, ids, Arc::clone(&read), to)));
-        Ok(Pipeline { from, read, _task: task })
+            donors: build.donors,
+            patience: build.patience,
+            waiting: Arc::default(),
+        })
     }
 
     async fn run(self, workshop: Workshop, ids: Vec<DocumentId>, read: Arc<AtomicU64>, to: mpsc::Sender<Step>) {
@@ -137,6 +152,7 @@ impl Engine {
 pub struct Pipeline {
     from: mpsc::Receiver<Step>,
     read: Arc<AtomicU64>,
+    waiting: Waiting,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -145,6 +161,12 @@ impl Pipeline {
     #[must_use]
     pub fn read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
+    }
+
+    /// Why it waits, while a provider does not answer.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<EmbedError> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits for a document, then takes as many as are ready, at most `most`; empty when all are done.

@@ -7,6 +7,8 @@ mod ask;
 mod build;
 mod cite;
 mod eval;
+mod forecast;
+mod gate;
 mod measure;
 mod pick;
 mod prepare;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 pub use ask::{Found, Told};
 pub use build::{Build, BuildError, Pipeline, Step};
 pub use eval::{Per, Scores, SpanScores};
+pub use forecast::Forecast;
 pub use measure::{IngestionSpeed, SearchSpeed, Spread, measure_search};
 pub use prepare::{PrepareError, Prepared};
 pub use scoring::{EvidenceScores, QuoteScores};
@@ -71,9 +74,24 @@ impl Engine {
             embedder: embedder.id().to_owned(),
             dimension,
             parser: PARSER_VERSION,
-            chunker: format!("v{CHUNKER_VERSION} max={} overlap={}", chunking.max_tokens, chunking.overlap_tokens),
+            chunker: chunker(&chunking),
             analyser: ANALYSER_VERSION,
         })
+    }
+}
+
+/// The chunker as a spec names it.
+fn chunker(chunking: &ChunkingSettings) -> String {
+    format!("v{CHUNKER_VERSION} max={} overlap={}", chunking.max_tokens, chunking.overlap_tokens)
+}
+
+/// The sizes that a spec's chunker names; the defaults where it names none.
+fn chunking_of(chunker: &str) -> ChunkingSettings {
+    let number = |name: &str| chunker.split(' ').find_map(|part| part.strip_prefix(name)?.parse().ok());
+    let default = ChunkingSettings::default();
+    ChunkingSettings {
+        max_tokens: number("max=").unwrap_or(default.max_tokens),
+        overlap_tokens: number("overlap=").unwrap_or(default.overlap_tokens),
     }
 }
 
@@ -81,4 +99,16 @@ impl Engine {
 fn fitting(wanted: &ChunkingSettings, embedder: &dyn Embedder) -> ChunkingSettings {
     let max_tokens = wanted.max_tokens.min(embedder.max_tokens());
     ChunkingSettings { max_tokens, overlap_tokens: wanted.overlap_tokens.min(max_tokens.div_ceil(2) - 1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_tells_how_its_documents_were_cut() {
+        let cut = ChunkingSettings { max_tokens: 96, overlap_tokens: 7 };
+        assert_eq!(chunking_of(&chunker(&cut)), cut);
+        assert_eq!(chunking_of("something else"), ChunkingSettings::default());
+    }
 }

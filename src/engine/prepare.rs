@@ -2,15 +2,26 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::Engine;
 use crate::config::ChunkingSettings;
 use crate::domain::{ContentHash, DocumentId, JobProblem, MarkKind};
-use crate::embed::{EmbedError, Embedder, Purpose};
+use crate::embed::{EmbedError, Embedded, Embedder, Purpose};
 use crate::index::{DocumentEntry, IndexError, IndexSpec, IndexedDocument, Snapshot};
 use crate::ingest::{self, ExtractError};
 use crate::store::{StoreError, StoredDocument, TenantDocuments};
+
+/// Pauses before a provider that does not answer is asked again; the last repeats. A provider's own attempts, with their
+/// pauses, are within each.
+const PAUSES: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+];
 
 /// Why one document is not ready. The others go on.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +93,27 @@ pub(super) struct Cut {
 }
 
 impl Cut {
+    /// Its chunks.
+    pub fn chunks(&self) -> u64 {
+        self.document.chunks.len() as u64
+    }
+
+    /// Texts without a vector yet.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.missing.iter().map(|(_, text)| text.as_str())
+    }
+
+    /// Whether it was carried over whole.
+    pub fn is_carried(&self) -> bool {
+        self.carried
+    }
+
+    /// Whether a generation has it just so.
+    pub fn is_as(&self, known: &DocumentEntry) -> bool {
+        let entry = &self.document.entry;
+        (entry.content_hash, &entry.name, &entry.attributes) == (known.content_hash, &known.name, &known.attributes)
+    }
+
     fn ready(self, texts_embedded: u64, model_tokens: u64) -> Prepared {
         Prepared { document: self.document, stored: self.stored, texts_embedded, model_tokens, carried: self.carried }
     }
@@ -94,9 +126,16 @@ pub(super) struct Workshop {
     pub spec: IndexSpec,
     pub chunking: ChunkingSettings,
     pub embedder: Arc<dyn Embedder>,
-    /// Where unchanged documents and chunks are carried over from.
-    pub donor: Option<Snapshot>,
+    /// Where unchanged documents and chunks are carried over from, the first that has them.
+    pub donors: Vec<Snapshot>,
+    /// How long a provider that does not answer is waited for; none gives up at once.
+    pub patience: Option<Duration>,
+    /// Why the build waits, while it does.
+    pub waiting: Waiting,
 }
+
+/// What a build waits for, shared with whoever shows it.
+pub(super) type Waiting = Arc<Mutex<Option<EmbedError>>>;
 
 impl Engine {
     /// Reads a document and cuts it into chunks, carrying over what its donor has.
@@ -156,7 +195,7 @@ impl Engine {
         if texts.is_empty() {
             return group.into_iter().map(|cut| (cut.stored.clone(), Ok(cut.ready(0, 0)))).collect();
         }
-        match workshop.embedder.embed(&texts, Purpose::Passage).await {
+        match patiently(workshop, &texts).await {
             Ok(embedded) => {
                 let each = embedded.model_tokens / texts.len() as u64;
                 let mut vectors = embedded.vectors.into_iter();
@@ -179,6 +218,28 @@ impl Engine {
     }
 }
 
+/// Embeds passages; while the provider does not answer, waits and tries again as long as the build's patience lasts.
+async fn patiently(workshop: &Workshop, texts: &[String]) -> Result<Embedded, EmbedError> {
+    let begun = Instant::now();
+    let mut pauses = PAUSES.iter().chain(std::iter::repeat(&PAUSES[PAUSES.len() - 1]));
+    let say = |why: Option<EmbedError>| *workshop.waiting.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    loop {
+        let embedded = workshop.embedder.embed(texts, Purpose::Passage).await;
+        let patient = workshop.patience.is_some_and(|patience| begun.elapsed() < patience);
+        let Err(error @ EmbedError::Unavailable { .. }) = embedded else {
+            say(None);
+            return embedded;
+        };
+        let pause = pauses.next().filter(|_| patient);
+        let Some(pause) = pause else {
+            say(None);
+            return Err(error);
+        };
+        say(Some(error));
+        tokio::time::sleep(*pause).await;
+    }
+}
+
 /// Puts the next vectors into the chunks that miss one.
 fn filled(
     mut cut: Cut,
@@ -198,35 +259,39 @@ fn filled(
     Ok(cut.ready(count, count * tokens_each))
 }
 
-/// The document as the donor has it, when the same bytes would come out the same.
+/// The document as a donor has it, when the same bytes would come out the same.
 fn carried(
     workshop: &Workshop,
     stored: &StoredDocument,
     hash: ContentHash,
 ) -> Result<Option<IndexedDocument>, IndexError> {
-    let Some(donor) = workshop.donor.as_ref().filter(|donor| *donor.spec() == workshop.spec) else { return Ok(None) };
-    let same = donor.document(&stored.id).filter(|entry| entry.content_hash == hash);
-    // The reader may go by the name's ending where content cannot tell, so a twin must share it.
-    let twin = || donor.document_with(&hash).filter(|entry| ending(&entry.name) == ending(&stored.name));
-    let Some(entry) = same.or_else(twin) else { return Ok(None) };
-    let Some(mut document) = donor.export(&entry.id)? else { return Ok(None) };
-    document.entry.id = stored.id.clone();
-    document.entry.name.clone_from(&stored.name);
-    document.entry.attributes = stored.attributes.clone();
-    Ok(Some(document))
+    for donor in workshop.donors.iter().filter(|donor| *donor.spec() == workshop.spec) {
+        let same = donor.document(&stored.id).filter(|entry| entry.content_hash == hash);
+        // The reader may go by the name's ending where content cannot tell, so a twin must share it.
+        let twin = || donor.document_with(&hash).filter(|entry| ending(&entry.name) == ending(&stored.name));
+        let Some(entry) = same.or_else(twin) else { continue };
+        let Some(mut document) = donor.export(&entry.id)? else { continue };
+        document.entry.id = stored.id.clone();
+        document.entry.name.clone_from(&stored.name);
+        document.entry.attributes = stored.attributes.clone();
+        return Ok(Some(document));
+    }
+    Ok(None)
 }
 
 fn ending(name: &str) -> Option<String> {
     Path::new(name).extension().map(|ending| ending.to_string_lossy().to_lowercase())
 }
 
-/// The vectors that the donor has of this document's chunks, by what the embedder read.
+/// The vectors that the donors have of this document's chunks, by what the embedder read.
 fn known_vectors(workshop: &Workshop, id: &DocumentId) -> Result<HashMap<String, Vec<f32>>, IndexError> {
-    let alike = |donor: &&Snapshot| donor.spec().embedder == workshop.spec.embedder;
-    let Some(donor) = workshop.donor.as_ref().filter(alike) else { return Ok(HashMap::new()) };
-    let Some(old) = donor.export(id)? else { return Ok(HashMap::new()) };
-    let title = old.entry.title;
-    Ok(old.chunks.iter().map(|chunk| chunk.embedding_text(&title)).zip(old.vectors).collect())
+    let mut known = HashMap::new();
+    for donor in workshop.donors.iter().filter(|donor| donor.spec().embedder == workshop.spec.embedder) {
+        let Some(old) = donor.export(id)? else { continue };
+        let title = old.entry.title;
+        known.extend(old.chunks.iter().map(|chunk| chunk.embedding_text(&title)).zip(old.vectors));
+    }
+    Ok(known)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]

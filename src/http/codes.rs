@@ -33,6 +33,10 @@ pub enum Code {
     InvalidQuestion,
     /// The filter is refused.
     InvalidFilter,
+    /// The golden question cannot be kept.
+    InvalidGolden,
+    /// A golden question expects a document that is not there.
+    GoldenUnknownDocument,
     /// A tenant's settings are wrong.
     InvalidSettings,
     /// The document has no bytes.
@@ -45,6 +49,14 @@ pub enum Code {
     GenerationServes,
     /// The generation's files do not hold.
     GenerationDamaged,
+    /// The generation failed its checks.
+    GenerationHeld,
+    /// The job has ended, or cannot be stopped half-way.
+    JobNotCancellable,
+    /// The job did not fail.
+    JobNotRetryable,
+    /// A rebuild waits that was asked for otherwise.
+    OtherRebuildWaits,
     /// The body is larger than allowed.
     BodyTooLarge,
     /// The document is larger than allowed.
@@ -213,6 +225,22 @@ pub const CONTRACT: &[Contract] = &[
         "Correct the part that `errors[].pointer` names; the manual's page on questions lists the types.",
     ),
     row(
+        Code::InvalidGolden,
+        "invalid_golden",
+        422,
+        "Invalid golden question",
+        "The question is empty or too long, or it expects nothing or too much.",
+        "Correct what the detail names.",
+    ),
+    row(
+        Code::GoldenUnknownDocument,
+        "golden_unknown_document",
+        422,
+        "A golden question expects an unknown document",
+        "A golden question can only expect documents that the tenant has.",
+        "Upload the document first, or correct its id.",
+    ),
+    row(
         Code::InvalidSettings,
         "invalid_settings",
         422,
@@ -259,6 +287,38 @@ pub const CONTRACT: &[Contract] = &[
         "The generation is damaged",
         "The files of the generation do not hold; it was moved aside, and what served goes on serving.",
         "Activate another generation, or reindex.",
+    ),
+    row(
+        Code::GenerationHeld,
+        "generation_held",
+        409,
+        "The generation is held back",
+        "The generation was worse than the one that serves on the tenant's golden questions, by more than its margin.",
+        "Look at its checks in `GET /api/v1/generations`; activate it with `{\"force\": true}` if it is to serve all the same.",
+    ),
+    row(
+        Code::JobNotCancellable,
+        "job_not_cancellable",
+        409,
+        "The job cannot be cancelled",
+        "The job has ended, is publishing its result, or is a delete or purge, which are not stopped half-way.",
+        "Look at the job with `GET /api/v1/jobs/{id}`.",
+    ),
+    row(
+        Code::JobNotRetryable,
+        "job_not_retryable",
+        409,
+        "The job cannot be retried",
+        "Only an ingestion or rebuild that failed or was cancelled can be queued again.",
+        "Ask for the work itself again.",
+    ),
+    row(
+        Code::OtherRebuildWaits,
+        "other_rebuild_waits",
+        409,
+        "A rebuild with other options waits",
+        "A rebuild that waits for its turn can be joined only by one with the same options.",
+        "Follow or cancel the job that the detail names, then ask again.",
     ),
     row(
         Code::BodyTooLarge,

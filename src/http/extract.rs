@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use axum::body::{Body as RawBody, to_bytes};
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::body::{Body as RawBody, HttpBody, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path, Query, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
@@ -22,6 +22,18 @@ pub const BODY_PATIENCE: Duration = Duration::from_secs(30);
 /// A JSON body of shape `T`, which should deny unknown fields.
 #[derive(Debug, Clone, Copy)]
 pub struct Body<T>(pub T);
+
+/// A body that may be left out.
+impl<S: Sync, T: DeserializeOwned> OptionalFromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, ApiError> {
+        if request.body().is_end_stream() {
+            return Ok(None);
+        }
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
+    }
+}
 
 impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
@@ -195,7 +207,9 @@ mod tests {
         if let Some(length) = length {
             request = request.header(CONTENT_LENGTH, length);
         }
-        Body::from_request(request.body(body.into()).unwrap(), &()).await.map(|Body(wanted)| wanted)
+        <Body<_> as FromRequest<_>>::from_request(request.body(body.into()).unwrap(), &())
+            .await
+            .map(|Body(wanted)| wanted)
     }
 
     async fn refused(body: impl Into<RawBody>) -> (Code, String) {

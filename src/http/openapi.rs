@@ -9,7 +9,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _};
 
-use super::api::{documents, generations, index, operator, query, stream, tokens};
+use super::api::{documents, generations, golden, index, jobs, operator, query, stream, tokens};
 use super::ops;
 use super::problem::{ApiError, Problem};
 
@@ -30,8 +30,15 @@ use super::problem::{ApiError, Problem};
         documents::text,
         documents::delete,
         index::reindex,
-        index::jobs,
-        index::job,
+        jobs::list,
+        jobs::show,
+        jobs::events,
+        jobs::cancel,
+        jobs::retry,
+        jobs::purge,
+        golden::list,
+        golden::keep,
+        golden::delete,
         generations::list,
         generations::activate,
         generations::diff,

@@ -230,6 +230,12 @@ impl From<DeskError> for ApiError {
             DeskError::Attributes(_) => Self::new(Code::InvalidAttributes, text).at("#/attributes"),
             DeskError::GenerationServes(_) => Self::new(Code::GenerationServes, text),
             DeskError::GenerationDamaged(_) => Self::new(Code::GenerationDamaged, text),
+            DeskError::GenerationHeld(_) => Self::new(Code::GenerationHeld, text),
+            DeskError::Golden(_) => Self::new(Code::InvalidGolden, text),
+            DeskError::GoldenUnknown(_) => Self::new(Code::GoldenUnknownDocument, text).at("#/expect"),
+            DeskError::NotCancellable(_) => Self::new(Code::JobNotCancellable, text),
+            DeskError::NotRetryable(_) => Self::new(Code::JobNotRetryable, text),
+            DeskError::OtherRebuild(_) => Self::new(Code::OtherRebuildWaits, text),
             DeskError::Settings(_) => Self::new(Code::InvalidSettings, text),
             DeskError::TenantExists(_) => Self::new(Code::TenantExists, text),
             DeskError::Embed(error) => error.into(),
@@ -275,6 +281,7 @@ impl From<EmbedError> for ApiError {
             EmbedError::Unavailable { .. } => {
                 Self::plain(Code::EmbedderUnavailable).because(error).after(Duration::from_secs(5))
             }
+            EmbedError::Refused { .. } => Self::plain(Code::EmbedderUnavailable).because(error),
             EmbedError::Invalid { .. } => Self::plain(Code::EmbedderInvalid).because(error),
             EmbedError::Builtin(_) => Self::internal(error),
         }

@@ -13,7 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
-use super::api::{FORM_OVERHEAD, documents, generations, index, operator, query, tokens};
+use super::api::{FORM_OVERHEAD, documents, generations, golden, index, jobs, operator, query, tokens};
 use super::auth::{self, Gate};
 use super::codes::Code;
 use super::envelope::{Envelope, envelope};
@@ -38,7 +38,7 @@ pub fn router(state: HttpState) -> Router {
     let (time, upload_time) = (config.request_timeout, upload_timeout(config));
     announce();
     let quick = tenant_routes().merge(operator_routes()).layer(from_fn_with_state(time, within));
-    let slow = upload_routes(config.max_upload_bytes).layer(from_fn_with_state(upload_time, within));
+    let slow = slow_routes(config.max_upload_bytes).layer(from_fn_with_state(upload_time, within));
     let gate = Gate::new(state.clone());
     let guarded = quick
         .merge(slow)
@@ -69,6 +69,8 @@ fn tenant_routes() -> Router<HttpState> {
     // Whoever starts a job may follow it.
     let follow =
         |methods| needs(&[Permission::Reindex, Permission::DocumentsWrite, Permission::DocumentsRead], methods);
+    // And whoever may start one may stop it.
+    let change = |methods| needs(&[Permission::Reindex, Permission::DocumentsWrite], methods);
     Router::new()
         .route("/query", ask(post(query::seed)))
         .route("/api/v1/query", ask(post(query::query)))
@@ -76,9 +78,14 @@ fn tenant_routes() -> Router<HttpState> {
         .route("/api/v1/documents", read(get(documents::list)))
         .route("/api/v1/documents/{id}", read(get(documents::show)).merge(write(delete(documents::delete))))
         .route("/api/v1/documents/{id}/text", read(get(documents::text)))
-        .route("/api/v1/reindex", build(post(index::reindex)))
-        .route("/api/v1/jobs", follow(get(index::jobs)))
-        .route("/api/v1/jobs/{id}", follow(get(index::job)))
+        .route("/api/v1/purge", write(post(jobs::purge)))
+        .route("/api/v1/jobs", follow(get(jobs::list)))
+        .route("/api/v1/jobs/{id}", follow(get(jobs::show)))
+        .route("/api/v1/jobs/{id}/events", follow(get(jobs::events)))
+        .route("/api/v1/jobs/{id}/cancel", change(post(jobs::cancel)))
+        .route("/api/v1/jobs/{id}/retry", change(post(jobs::retry)))
+        .route("/api/v1/golden", follow(get(golden::list)).merge(build(post(golden::keep))))
+        .route("/api/v1/golden/{id}", build(delete(golden::delete)))
         .route("/api/v1/generations", follow(get(generations::list)))
         .route("/api/v1/generations/{n}", build(delete(generations::delete)))
         .route("/api/v1/generations/{n}/activate", build(post(generations::activate)))
@@ -86,11 +93,13 @@ fn tenant_routes() -> Router<HttpState> {
         .route("/api/v1/generations/{n}/pin", build(put(generations::pin).delete(generations::unpin)))
 }
 
-/// Uploads: with a token too, but larger and longer.
-fn upload_routes(max_bytes: u64) -> Router<HttpState> {
+/// With a tenant's token too, but larger or longer: uploads, and a dry run, which reads every document.
+fn slow_routes(max_bytes: u64) -> Router<HttpState> {
     let most = usize::try_from(max_bytes.saturating_add(FORM_OVERHEAD)).unwrap_or(usize::MAX);
     let upload = needs(&[Permission::DocumentsWrite], post(documents::upload));
-    Router::new().route("/api/v1/documents", upload.layer(DefaultBodyLimit::max(most)))
+    Router::new()
+        .route("/api/v1/documents", upload.layer(DefaultBodyLimit::max(most)))
+        .route("/api/v1/reindex", needs(&[Permission::Reindex], post(index::reindex)))
 }
 
 /// What an operator's token opens.

@@ -33,23 +33,36 @@ pub struct Generations {
 
 /// What stands in `current`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Current {
+pub(super) struct Current {
     /// The generation that serves.
-    serving: Option<u64>,
+    pub serving: Option<u64>,
     /// Whole generations, in the order in which they last began to serve.
-    whole: Vec<u64>,
+    pub whole: Vec<u64>,
     /// The highest number that was ever given.
-    highest: u64,
+    pub highest: u64,
     /// Those that are kept whatever else is pruned.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pinned: BTreeSet<u64>,
+    pub pinned: BTreeSet<u64>,
+    /// Those that failed their checks and never served.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub held: BTreeSet<u64>,
+    /// What a build has so far, for the next to take over should this one not end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<u64>,
 }
 
 impl Current {
     /// Names a generation no more.
-    fn forget(&mut self, number: u64) {
+    pub fn forget(&mut self, number: u64) {
         self.whole.retain(|whole| *whole != number);
         self.pinned.remove(&number);
+        self.held.remove(&number);
+        self.partial = self.partial.filter(|partial| *partial != number);
+    }
+
+    /// Whether the folder of a generation is to stay.
+    fn names(&self, number: u64) -> bool {
+        self.whole.contains(&number) || self.partial == Some(number)
     }
 }
 
@@ -78,7 +91,7 @@ impl Generations {
         files::remove_unfinished(&self.dir)?;
         for name in files::names(&self.index())? {
             match name.parse() {
-                Ok(number) if current.whole.contains(&number) => {
+                Ok(number) if current.names(number) => {
                     let home = self.home(number);
                     files::remove_unfinished(&home.folder)?;
                     files::remove_unfinished(&home.path(TANTIVY))?;
@@ -160,6 +173,8 @@ impl Generations {
         current.serving = Some(number);
         current.whole.retain(|whole| *whole != number);
         current.whole.push(number);
+        current.held.remove(&number);
+        current.partial = current.partial.filter(|partial| *partial != number);
         self.write(&current)?;
         Ok(writer.snapshot())
     }
@@ -247,7 +262,9 @@ impl Generations {
         let Some(mut current) = self.current()? else { return Ok(()) };
         let spared = |number: &u64| Some(*number) == current.serving || current.pinned.contains(number);
         let others = current.whole.iter().rev().filter(|number| !spared(number));
-        let gone: Vec<u64> = others.skip(keep.saturating_sub(1)).copied().collect();
+        let gone = others.skip(keep.saturating_sub(1)).copied();
+        // The build that ended took over what an earlier one had left.
+        let gone: Vec<u64> = gone.chain(current.partial).collect();
         for number in &gone {
             current.forget(*number);
         }
@@ -285,6 +302,14 @@ impl Generations {
         remove().map_err(IndexError::io("delete"))
     }
 
+    /// Changes what `current` says.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Current)) -> Result<(), IndexError> {
+        let _changing = self.changing();
+        let mut current = self.current_or_fresh()?;
+        change(&mut current);
+        self.write(&current)
+    }
+
     fn changing(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -293,7 +318,7 @@ impl Generations {
         self.dir.join("index")
     }
 
-    fn home(&self, number: u64) -> Home {
+    pub(super) fn home(&self, number: u64) -> Home {
         Home { number, folder: self.index().join(number.to_string()) }
     }
 
@@ -305,7 +330,7 @@ impl Generations {
     }
 
     /// What `current` says; `None` when there is none.
-    fn current(&self) -> Result<Option<Current>, IndexError> {
+    pub(super) fn current(&self) -> Result<Option<Current>, IndexError> {
         let content = match fs::read(self.dir.join(CURRENT)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(IndexError::io("read"))?,

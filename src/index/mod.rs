@@ -11,6 +11,8 @@
 //!   words.rs      BM25, stored chunks and texts (tantivy)                        schema.rs    how they stand there
 //!   vectors.rs    dense search: few vectors flat, many in graph.rs (usearch)
 //!   catalog.rs    documents in memory: numbers, entries, hashes, languages
+//!   progress.rs   what a build has so far, what failed its checks, notes beside a generation
+//!   purge.rs      deleted text leaves the disk
 //! analysis.rs     text to terms     language.rs  which language     fuse.rs      several lists to one
 //! manifest.rs     checksums         files.rs     whole or absent    error.rs     why not
 //! ```
@@ -28,6 +30,8 @@ mod graph;
 mod language;
 mod manifest;
 mod open;
+mod progress;
+mod purge;
 mod schema;
 mod snapshot;
 #[cfg(test)]

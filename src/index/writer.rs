@@ -24,7 +24,7 @@ use crate::domain::{DocumentId, Timestamp};
 ///
 /// Idle, it costs no thread and no memory beyond its snapshot's.
 pub struct GenerationWriter {
-    engine: Engine,
+    pub(super) engine: Engine,
     manifest: Manifest,
     /// Whether the manifest stands on disk, as it does from the first [`GenerationWriter::seal`] on.
     sealed: bool,
@@ -150,6 +150,16 @@ impl GenerationWriter {
         Ok(self.snapshot())
     }
 
+    /// Commits, and writes down what lets this be opened after a restart although it is not whole: all but the graph of
+    /// vectors, which opening makes from what tantivy keeps.
+    ///
+    /// # Errors
+    /// As [`GenerationWriter::commit`].
+    pub fn checkpoint(&mut self) -> Result<(), IndexError> {
+        self.commit()?;
+        if self.noted { Ok(()) } else { self.write_manifest() }
+    }
+
     /// The last committed state.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -173,6 +183,17 @@ impl GenerationWriter {
         }
         self.write_manifest()?;
         self.sealed = true;
+        Ok(())
+    }
+
+    /// Reads the last commit again after its segments were written anew.
+    pub(super) fn reread(&mut self) -> Result<(), IndexError> {
+        let (catalog, vectors) = (Catalog::clone(self.state.catalog()), self.state.vectors().clone());
+        self.state = self.engine.read(&self.manifest.info, self.state.revision(), catalog, vectors)?;
+        self.noted = false;
+        if self.sealed {
+            self.note();
+        }
         Ok(())
     }
 

@@ -16,6 +16,13 @@ impl Ledger {
         self.writer.write(append).await.map(drop)
     }
 
+    /// How often `action` was done to a tenant, as far back as the audit goes.
+    pub async fn count_deeds(&self, tenant: &TenantId, action: &'static str) -> Result<u64> {
+        let tenant = tenant.to_string();
+        let sql = "SELECT COUNT(*) FROM audit WHERE tenant = ?1 AND action = ?2";
+        self.readers.read(move |db| db.query_row(sql, params![tenant, action], |row| lists::count(row, 0))).await
+    }
+
     /// The newest entries, newest first.
     pub async fn audit_log(&self, limit: usize) -> Result<Vec<AuditEntry>> {
         let sql =

@@ -1,9 +1,11 @@
 //! Jobs.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::watch;
 
 use super::{Ledger, Listed, Page, Result, lists};
-use crate::domain::{Job, JobId, JobState, TenantId};
+
+use crate::domain::{Job, JobId, JobState, TenantId, Timestamp};
 
 impl Ledger {
     /// Writes a job, new or changed.
@@ -11,7 +13,26 @@ impl Ledger {
         let (tenant, entry) = (tenant.clone(), serde_json::to_string(&job)?);
         let (id, state) = (job.id.to_string(), job.state.as_str());
         let sql = "INSERT OR REPLACE INTO jobs VALUES (?1, ?2, ?3, ?4)";
-        self.writer.write(move |db| db.execute(sql, params![tenant.as_str(), id, state, entry]).map(drop)).await
+        self.writer.write(move |db| db.execute(sql, params![tenant.as_str(), id, state, entry]).map(drop)).await?;
+        self.jobs_written.send_modify(|written| *written += 1);
+        Ok(())
+    }
+
+    /// Changes whenever a job of any tenant was written.
+    #[must_use]
+    pub fn jobs_written(&self) -> watch::Receiver<u64> {
+        self.jobs_written.subscribe()
+    }
+
+    /// Jobs that run and have not got on for a minute, all tenants.
+    pub async fn stalled_jobs(&self) -> Result<u64> {
+        let running = |db: &Connection| {
+            let mut statement = db.prepare("SELECT entry FROM jobs WHERE state = 'running'")?;
+            let jobs = statement.query_map([], |row| lists::entry::<Job>(row, 0))?;
+            let now = Timestamp::now();
+            jobs.map(|job| job.map(|job| u64::from(job.is_stalled(now)))).sum()
+        };
+        self.readers.read(running).await
     }
 
     /// One job.

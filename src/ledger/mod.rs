@@ -8,6 +8,7 @@
 
 mod audit;
 mod documents;
+mod golden;
 mod jobs;
 mod keeping;
 mod lists;
@@ -21,6 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::ErrorCode;
+use tokio::sync::watch;
 
 use readers::Readers;
 use writer::Writer;
@@ -151,6 +153,9 @@ pub struct Ledger {
     // Closed before the writer, which then folds the log into the database.
     readers: Arc<Readers>,
     writer: Arc<Writer>,
+    path: Arc<Path>,
+    /// Counts jobs written, so that whoever follows one knows when to look.
+    jobs_written: Arc<watch::Sender<u64>>,
 }
 
 type Result<T> = std::result::Result<T, LedgerError>;
@@ -165,13 +170,18 @@ impl Ledger {
     /// When the disk refuses, the file is damaged or not Carrel's, or a newer Carrel wrote it; it is then unchanged.
     pub fn open(path: &Path) -> Result<Self> {
         let connection = schema::open(path)?;
-        Ok(Self { readers: Arc::new(Readers::new(path)), writer: Arc::new(Writer::start(connection)?) })
+        Ok(Self {
+            readers: Arc::new(Readers::new(path)),
+            writer: Arc::new(Writer::start(connection)?),
+            path: path.into(),
+            jobs_written: Arc::default(),
+        })
     }
 
-    /// Forgets a tenant's documents, jobs and tokens (which stay revoked); its audit entries remain.
+    /// Forgets a tenant's documents, jobs, golden questions and tokens (which stay revoked); its audit entries remain.
     pub async fn forget_tenant(&self, tenant: &TenantId) -> Result<()> {
         self.revoke_tenant(tenant).await?;
-        for table in ["tokens", "documents", "jobs"] {
+        for table in ["tokens", "documents", "jobs", "golden"] {
             self.forget_rows(table, tenant).await?;
         }
         Ok(())

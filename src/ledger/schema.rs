@@ -17,7 +17,8 @@ const APPLICATION: i32 = 0x4361_726c;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Step `n` leads from schema `n` to `n + 1`; a step that was released never changes.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE documents (
         tenant TEXT NOT NULL,
         id TEXT NOT NULL,
@@ -69,7 +70,16 @@ const MIGRATIONS: [&str; 1] = ["
         created_at INTEGER NOT NULL,
         seen_at INTEGER NOT NULL
     ) STRICT;
-"];
+",
+    "
+    CREATE TABLE golden (
+        tenant TEXT NOT NULL,
+        id TEXT NOT NULL,
+        entry TEXT NOT NULL, -- Golden as JSON
+        PRIMARY KEY (tenant, id)
+    ) STRICT;
+",
+];
 
 /// Opens the writing connection; makes the file, readable by Carrel alone, when it is not there.
 pub(super) fn open(path: &Path) -> Result<Connection> {
@@ -81,8 +91,9 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     if mode != "wal" {
         return Err(refused(path, &"its file system cannot keep a write-ahead log; put `data/` on a local disk"));
     }
+    // What is deleted is overwritten, so that a purge leaves nothing of it.
     // Every commit reaches the disk before it is acknowledged; WAL alone would only do so at a checkpoint.
-    db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+    db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;")?;
     migrate(&mut db, version)?;
     Ok(db)
 }
@@ -90,6 +101,11 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
 /// Opens a connection that can only read.
 pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+/// Opens a connection that folds the log into the database.
+pub(super) fn connect_to_fold(path: &Path) -> Result<Connection> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {

@@ -64,6 +64,7 @@ fn begin() {
     gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "revision" => revision).set(1);
     gauge!(names::HTTP_IN_FLIGHT).set(0);
     jobs(&[]);
+    jobs_stalled(0);
     for stage in STAGES {
         let _ = histogram!(names::JOB_STAGE, "stage" => stage_label(stage));
     }
@@ -159,6 +160,11 @@ pub fn jobs(counts: &[(JobState, u64)]) {
         let count: u64 = counts.iter().filter(|(of, _)| *of == state).map(|(_, count)| count).sum();
         gauge!(names::JOBS, "state" => state.as_str()).set(as_f64(count));
     }
+}
+
+/// Sets the number of jobs that run and do not get on.
+pub fn jobs_stalled(count: u64) {
+    gauge!(names::JOBS_STALLED).set(as_f64(count));
 }
 
 /// Counts a call of a language model.

@@ -17,6 +17,7 @@ pub(super) const INDEX_BUILD: &str = "carrel_index_build_duration_seconds";
 pub(super) const ACTOR_RESTARTS: &str = "carrel_actor_restarts_total";
 pub(super) const ACTOR_MAILBOX: &str = "carrel_actor_mailbox_messages";
 pub(super) const JOBS: &str = "carrel_jobs";
+pub(super) const JOBS_STALLED: &str = "carrel_jobs_stalled";
 pub(super) const JOB_STAGE: &str = "carrel_job_stage_duration_seconds";
 pub(super) const RATE_LIMITED: &str = "carrel_rate_limited_total";
 pub(super) const LLM_TOKENS: &str = "carrel_llm_tokens_total";
@@ -65,6 +66,7 @@ pub(super) const ALL: &[(&str, Kind, &str)] = &[
     (ACTOR_RESTARTS, Kind::Counter, "Actors started again after they died"),
     (ACTOR_MAILBOX, Kind::Gauge, "Messages waiting for a tenant's actor"),
     (JOBS, Kind::Gauge, "Jobs, by state"),
+    (JOBS_STALLED, Kind::Gauge, "Jobs that run and have not got on for a minute"),
     (JOB_STAGE, Kind::Histogram(WORK_SECONDS), "Seconds a job spent in a stage"),
     (RATE_LIMITED, Kind::Counter, "Requests refused by a limit"),
     (LLM_TOKENS, Kind::Counter, "Model tokens read from (input) and written for (output) a tenant"),

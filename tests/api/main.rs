@@ -4,16 +4,21 @@
 
 mod admin;
 mod answers;
+mod change;
+mod crash;
 mod documents;
 mod extraction;
 mod generations;
 mod harness;
 mod injection;
+mod jobs;
 mod lifecycle;
 mod model;
 mod process;
 mod proof;
+mod quality;
 mod retrieval;
 mod streaming;
 mod supervision;
 mod tenancy;
+mod vectors;

@@ -139,7 +139,7 @@ async fn one_failing_batch_fails_the_whole_call() {
     };
     Mock::given(method("POST")).respond_with(answer).mount(&server).await;
     let result = embedder(&server).embed(&texts(&[1, 2, 3, 4, 5, 6, 7]), Purpose::Passage).await;
-    assert!(matches!(result, Err(EmbedError::Unavailable { .. })));
+    assert!(matches!(result, Err(EmbedError::Refused { .. })));
 }
 
 #[test]

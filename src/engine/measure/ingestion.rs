@@ -53,7 +53,7 @@ impl Engine {
         let spec = self.spec(settings).await?;
         let generations = Generations::new(&root.join("data"));
         let mut writer = generations.begin(&spec, "measure")?;
-        let build = Build { documents, spec: spec.clone(), settings: settings.clone(), donor: None };
+        let build = Build { documents, spec: spec.clone(), donors: Vec::new(), patience: None };
         // Loads the model, which both would pay for.
         self.embedders.warm_up().await?;
         let begun = Instant::now();

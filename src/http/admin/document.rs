@@ -226,9 +226,9 @@ pub async fn delete(
     at: AtTenant,
     Form(form): Form<WhichDocument>,
 ) -> Result<Response, AdminError> {
-    let removed = at.desk.delete(&form.id).await?;
+    let removed = at.desk.delete(&form.id, at.who.name()).await?;
     at.did(&state, "document.delete", form.id.as_str()).await;
-    let chunks = show::counted(removed.chunks.into(), "chunk");
+    let chunks = show::counted(removed.chunks, "chunk");
     let note = Note::ok(format!("The document is deleted; {chunks} no longer answer."));
     Ok(state.notes.redirect(&format!("/admin/tenants/{}", at.id), note))
 }

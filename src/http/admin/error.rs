@@ -197,11 +197,17 @@ pub fn explain_desk(error: &DeskError) -> Explained {
         DeskError::TenantExists(_)
         | DeskError::GenerationServes(_)
         | DeskError::GenerationDamaged(_)
+        | DeskError::GenerationHeld(_)
+        | DeskError::NotCancellable(_)
+        | DeskError::NotRetryable(_)
+        | DeskError::OtherRebuild(_)
         | DeskError::Quota(_)
         | DeskError::Store(StoreError::InFolder(_)) => Explained::conflict(Message::sentence(&error.to_string())),
         DeskError::Question(_)
         | DeskError::Attributes(_)
         | DeskError::Settings(_)
+        | DeskError::Golden(_)
+        | DeskError::GoldenUnknown(_)
         | DeskError::Store(StoreError::Empty) => Explained::refused(Message::sentence(&error.to_string())),
         DeskError::RateLimited(limited) => Explained::too_many(Duration::from_millis(limited.wait_ms)),
         DeskError::IndexNotReady | DeskError::Quarantined(_) | DeskError::Busy | DeskError::Unresponsive => {

@@ -6,7 +6,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::error::AdminError;
-use super::request::{AtTenant, Path, Query, SignedIn};
+use super::notes::Note;
+use super::request::{AtTenant, Form, Path, Query, SignedIn};
 use super::shell::{Section, Shell, page};
 use super::show::{self, Chip, Gauge, Message, Tone, When};
 use super::state::AdminState;
@@ -73,6 +74,8 @@ fn kind(kind: JobKind) -> &'static str {
     match kind {
         JobKind::Ingest => "Ingest",
         JobKind::Reindex => "Reindex",
+        JobKind::Delete => "Delete",
+        JobKind::Purge => "Purge",
     }
 }
 
@@ -80,7 +83,7 @@ fn kind(kind: JobKind) -> &'static str {
 fn counts(job: &Job) -> String {
     let (done, total) = (job.counts.documents_done, job.counts.documents_total);
     match (job.kind, job.state.is_final()) {
-        (JobKind::Ingest, _) => String::new(),
+        (JobKind::Ingest | JobKind::Delete | JobKind::Purge, _) => String::new(),
         (JobKind::Reindex, _) if total == 0 => String::new(),
         (JobKind::Reindex, true) => show::counted(done, "document"),
         (JobKind::Reindex, false) => format!("{} of {}", show::count(done), show::counted(total, "document")),
@@ -200,6 +203,10 @@ pub struct JobPage {
     pub requested_by: String,
     /// The problem's stable code.
     pub code: String,
+    /// Whether it can be cancelled.
+    pub cancellable: bool,
+    /// Whether it can be queued again.
+    pub retryable: bool,
     /// Where the live part is fetched again; empty when it does not move any more.
     pub live_url: String,
 }
@@ -225,10 +232,17 @@ impl JobPage {
             times: times.into_iter().filter_map(|(name, at)| Some((name, When::new(at?, now)))).collect(),
             requested_by: show::name(&job.requested_by),
             code: job.problem.as_ref().map(|problem| show::name(&problem.code)).unwrap_or_default(),
+            cancellable: !job.state.is_final() && of_work(job),
+            retryable: matches!(job.state, JobState::Failed | JobState::Cancelled) && of_work(job),
             live_url: if row.moves { format!("{}?fragment=true", row.href) } else { String::new() },
             row,
         }
     }
+}
+
+/// Whether it is of a kind that can be stopped half-way and taken up again.
+fn of_work(job: &Job) -> bool {
+    matches!(job.kind, JobKind::Ingest | JobKind::Reindex)
 }
 
 fn stages(job: &Job) -> Vec<StageStep> {
@@ -240,8 +254,12 @@ fn stages(job: &Job) -> Vec<StageStep> {
         (StageName::Check, "Check"),
         (StageName::Publish, "Publish"),
     ];
-    // One document goes into the serving generation: nothing to check as a whole, nothing to swap.
-    let way = if job.kind == JobKind::Ingest { &way[..4] } else { &way[..] };
+    let way = match job.kind {
+        // One document goes into the serving generation: nothing to check as a whole, nothing to swap.
+        JobKind::Ingest => &way[..4],
+        JobKind::Reindex => &way[..],
+        JobKind::Delete | JobKind::Purge => &[],
+    };
     let current = way.iter().position(|(stage, _)| job.stage == Some(*stage));
     let tone = |at: usize| match (job.state, current) {
         (JobState::Done | JobState::DoneWithWarnings, _) => Tone::Ok,
@@ -260,6 +278,7 @@ fn facts(job: &Job) -> Vec<(&'static str, String)> {
         ("Dealt with", counts.documents_done),
         ("Taken over unchanged", counts.documents_reused),
         ("Failed", counts.documents_failed),
+        ("Bytes", counts.bytes),
         ("Chunks", counts.chunks),
         ("Texts embedded", counts.texts_embedded),
         ("Model tokens embedded", counts.model_tokens),
@@ -289,6 +308,43 @@ pub async fn one(
     let job = at.desk.job(job).await?;
     let view = JobPage::new(at.who.shell(Section::Jobs), &at.id, &job, Timestamp::now());
     Ok(if query.fragment { page(&view.as_live()) } else { page(&view) }?.into_response())
+}
+
+/// What is to be done with a job.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobVerb {
+    /// Stop it.
+    Cancel,
+    /// Queue it again.
+    Retry,
+}
+
+/// The form of a job.
+#[derive(Debug, Deserialize)]
+pub struct JobForm {
+    verb: JobVerb,
+}
+
+/// `POST /admin/tenants/{tenant}/jobs/{job}`.
+pub async fn act(
+    State(state): State<AdminState>,
+    at: AtTenant,
+    Path((_, job)): Path<(TenantId, JobId)>,
+    Form(form): Form<JobForm>,
+) -> Result<Response, AdminError> {
+    let (action, note) = match form.verb {
+        JobVerb::Cancel => {
+            at.desk.cancel(job).await?;
+            ("job.cancel", "The job is cancelled. What answers goes on answering.")
+        }
+        JobVerb::Retry => {
+            at.desk.retry(job).await?;
+            ("job.retry", "The job is queued again.")
+        }
+    };
+    at.did(&state, action, &job.to_string()).await;
+    Ok(state.notes.redirect(&job_href(&at.id, job), Note::ok(note)))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod cookies;
 mod document;
 mod door;
 mod error;
+mod index;
 mod jobs;
 mod notes;
 mod overview;
@@ -94,11 +95,13 @@ fn pages() -> Router<AdminState> {
         .route("/admin/tenants/reload", post(tenants::reload))
         .route("/admin/tenants/{tenant}", get(tenant::tenant))
         .route("/admin/tenants/{tenant}/reindex", post(tenant::reindex))
+        .route("/admin/tenants/{tenant}/index", get(index::show))
+        .route("/admin/tenants/{tenant}/index/{generation}", post(index::act))
         .route("/admin/tenants/{tenant}/remove", get(tenants::remove_page).post(tenants::remove))
         .route("/admin/tenants/{tenant}/document", get(document::document))
         .route("/admin/tenants/{tenant}/document/delete", get(document::delete_page).post(document::delete))
         .route("/admin/tenants/{tenant}/ask", get(ask::form).post(ask::ask))
-        .route("/admin/tenants/{tenant}/jobs/{job}", get(jobs::one))
+        .route("/admin/tenants/{tenant}/jobs/{job}", get(jobs::one).post(jobs::act))
         .route("/admin/jobs", get(jobs::list))
         .route("/admin/tokens", get(tokens::list).post(tokens::mint))
         .route("/admin/tokens/{jti}/revoke", post(tokens::revoke))

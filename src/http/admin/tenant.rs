@@ -74,6 +74,8 @@ pub struct TenantPage {
     pub head: TenantHead,
     /// What cannot be overlooked: why it does not answer.
     pub trouble: Message,
+    /// In which parts the index is not what the settings want.
+    pub outdated: Vec<Message>,
     /// Numbers with their names.
     pub facts: Vec<(&'static str, String)>,
     /// When the serving generation was built.
@@ -111,7 +113,7 @@ pub struct TenantHead {
     pub name: String,
     /// How it fares.
     pub chip: Chip,
-    /// Which of its pages this is: `documents` or `ask`.
+    /// Which of its pages this is: `documents`, `index`, `ask` or `remove`.
     pub tab: &'static str,
 }
 
@@ -162,6 +164,7 @@ impl TenantPage {
             shell,
             head: TenantHead::new(status, "documents"),
             trouble: trouble(status),
+            outdated: super::index::outdated(status),
             facts: index_facts(status, totals),
             built: status.built_at.map(|at| When::new(at, now)),
             rebuild: rows.iter().find(|row| row.moves && row.subject.is_empty()).cloned(),
@@ -282,7 +285,7 @@ pub async fn tenant(
 
 /// `POST /admin/tenants/{tenant}/reindex`.
 pub async fn reindex(State(state): State<AdminState>, at: AtTenant) -> Result<Response, AdminError> {
-    let ticket = at.desk.reindex(at.who.name()).await?;
+    let ticket = at.desk.reindex(at.who.name(), false).await?;
     at.did(&state, "index.rebuild", &ticket.job_id.to_string()).await;
     let note = if ticket.joined {
         Note::new(Tone::Info, "A rebuild was waiting already; this one joins it.")

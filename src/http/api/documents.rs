@@ -173,7 +173,7 @@ pub async fn delete(
     request_id: RequestId,
     Id(id): Id<DocumentId>,
 ) -> Result<Json<RemovedView>, ApiError> {
-    let removed = desk.delete(&id).await?;
+    let removed = desk.delete(&id, caller.subject()).await?;
     let deed = Deed { actor: caller.subject(), action: "document.delete", tenant: Some(desk.tenant()) };
     deed.record(&state, id.as_str(), &request_id).await;
     Ok(Json(removed.into()))

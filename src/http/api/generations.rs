@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::super::HttpState;
 use super::super::codes::Code;
 use super::super::context::RequestId;
-use super::super::extract::{Id, Params};
+use super::super::extract::{Body, Id, Params};
 use super::super::problem::ApiError;
 use super::Deed;
 use super::wire::{GenerationView, List};
@@ -53,12 +53,28 @@ impl From<Activated> for ActivatedView {
     }
 }
 
+/// How to activate.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActivateBody {
+    /// Whether a generation that failed its checks is to serve all the same; `false` when unset.
+    #[serde(default)]
+    #[schema(required = false)]
+    force: bool,
+}
+
 /// Makes an older generation answer again, at once. Documents are what they are now: what was deleted since stays deleted.
 #[utoipa::path(post, path = "/api/v1/generations/{n}/activate", tag = "index", operation_id = "activate_generation",
-    params(("n" = u64, Path, description = "The generation")), responses((status = 200, body = ActivatedView)))]
-pub async fn activate(doing: Doing, Id(number): Id<u64>) -> Result<Json<ActivatedView>, ApiError> {
-    let activated = doing.1.activate(number).await?;
-    note(&doing, "generation.activate", number).await;
+    params(("n" = u64, Path, description = "The generation")), request_body = Option<ActivateBody>,
+    responses((status = 200, body = ActivatedView)))]
+pub async fn activate(
+    doing: Doing,
+    Id(number): Id<u64>,
+    body: Option<Body<ActivateBody>>,
+) -> Result<Json<ActivatedView>, ApiError> {
+    let force = body.is_some_and(|Body(body)| body.force);
+    let activated = doing.1.activate(number, force).await?;
+    note(&doing, if force { "generation.force" } else { "generation.activate" }, number).await;
     Ok(Json(activated.into()))
 }
 

@@ -3,7 +3,9 @@
 mod attributes;
 pub mod documents;
 pub mod generations;
+pub mod golden;
 pub mod index;
+pub mod jobs;
 pub mod operator;
 pub mod query;
 pub mod stream;

@@ -105,7 +105,7 @@ pub async fn reindex(
     request_id: RequestId,
     Id(id): Id<TenantId>,
 ) -> Result<Response, ApiError> {
-    let ticket = state.tenants.desk_for(&operator, &id)?.reindex(operator.subject()).await?;
+    let ticket = state.tenants.desk_for(&operator, &id)?.reindex(operator.subject(), false).await?;
     let deed = Deed { actor: operator.subject(), action: "index.rebuild", tenant: Some(&id) };
     deed.record(&state, &ticket.job_id.to_string(), &request_id).await;
     Ok(index::accepted(ticket, &format!("/api/v1/tenants/{id}/jobs")))

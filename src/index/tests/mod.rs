@@ -3,6 +3,7 @@
 mod damage;
 mod disk;
 mod folders;
+mod lives;
 mod scores;
 mod searching;
 mod writing;

@@ -71,19 +71,12 @@ fn record(name: &str, state: DocumentState) -> DocumentRecord {
 
 fn job(state: JobState) -> Job {
     Job {
-        id: JobId::fresh(),
-        kind: JobKind::Reindex,
         state,
-        stage: None,
         document_id: Some(id("a.md")),
-        requested_by: "boot".into(),
         counts: JobCounts { chunks: 9, ..JobCounts::default() },
         generation: Some(4),
-        problem: None,
         attempts: 1,
-        created_at: Timestamp::now(),
-        started_at: None,
-        finished_at: None,
+        ..Job::queued(JobKind::Reindex, None, "boot")
     }
 }
 
@@ -209,7 +202,7 @@ fn a_database_of_a_newer_carrel_is_refused_and_unchanged() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(&path).unwrap();
     let refused = Ledger::open(&path).err();
-    assert!(matches!(refused, Some(LedgerError::Newer { found: 99, known: 1 })), "{refused:?}");
+    assert!(matches!(refused, Some(LedgerError::Newer { found: 99, known: 2 })), "{refused:?}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 

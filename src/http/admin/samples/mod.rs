@@ -68,15 +68,19 @@ pub fn job(kind: JobKind, state: JobState) -> Job {
             documents_done: if running { 4310 } else { 6050 },
             documents_failed: 2,
             documents_reused: 4120,
+            bytes: 92_117_004,
             chunks: 48_211,
             texts_embedded: 1_922,
             model_tokens: 331_204,
         },
         generation: state.is_final().then_some(12),
         problem: None,
+        fresh: false,
+        receipt: None,
         attempts: 1,
         created_at: ago(95),
         started_at: (state != JobState::Queued).then(|| ago(94)),
+        progressed_at: None,
         finished_at: state.is_final().then(|| ago(12)),
     }
 }
@@ -118,6 +122,7 @@ fn status(words: Words, id: &str, name: &str, health: Health) -> TenantStatus {
         chunks: 211 * size * size * size,
         bytes: 300_000 * size * size * size,
         built_at: Some(ago(400 * i64::try_from(size).unwrap())),
+        outdated: Vec::new(),
         embedder: words.say("builtin/all-MiniLM-L6-v2"),
         restarts: size / 6,
         errors: vec![

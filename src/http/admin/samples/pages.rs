@@ -6,15 +6,17 @@ use askama::{DynTemplate, Template};
 
 use super::{HOSTILE, Words, ago, answer, audit, document, job, jobs, now, shell, tenant_id, tenants, tokens};
 use crate::access::MintedToken;
-use crate::actors::{DeskError, TenantStatus};
+use crate::actors::{DeskError, Held, TenantStatus};
 use crate::domain::{
-    Answer, DocumentId, DocumentState, DocumentStatus, Job, JobKind, JobState, Mode, Outcome, TenantId,
+    Answer, Checks, DocumentId, DocumentState, DocumentStatus, GoldenCheck, Job, JobKind, JobState, Mode, Outcome,
+    Quality, ReplayCheck, TenantId, Worse,
 };
 use crate::http::admin::ask::{AskForm, AskPage};
 use crate::http::admin::audit::AuditPage;
 use crate::http::admin::document::{DeletePage, DocumentPage, Reading};
 use crate::http::admin::door::{LinkPage, PasswordPage, SignInPage};
 use crate::http::admin::error::{AdminError, ErrorPage};
+use crate::http::admin::index::IndexPage;
 use crate::http::admin::jobs::{JobPage, JobsPage};
 use crate::http::admin::notes::{Note, NoteLine};
 use crate::http::admin::overview::{Facts, FailedDocuments, OverviewPage};
@@ -25,6 +27,7 @@ use crate::http::admin::tenant::{DocumentsQuery, TenantFacts, TenantHead, Tenant
 use crate::http::admin::tenants::{AddForm, RemovePage, TenantsPage};
 use crate::http::admin::theme::Theme;
 use crate::http::admin::tokens::{FreshToken, MintForm, TokensPage};
+use crate::index::{GenerationInfo, IndexSpec};
 use crate::ledger::{DocumentTotals, Listed};
 
 type Pages = Vec<(&'static str, String)>;
@@ -187,9 +190,64 @@ impl Gallery {
         vec![
             ("tenant", render(&page(self.noted(Section::Tenants, uploaded), &busy, &second))),
             ("tenant-unwell", render(&page(self.shell(Section::Tenants), &unwell, &first))),
+            ("tenant-index", render(&self.generations())),
             ("tenant-empty", render(&page(self.shell(Section::Tenants), &empty, &first))),
             ("tenant-live", page(self.shell(Section::Tenants), &busy, &second).as_live().render().unwrap()),
         ]
+    }
+
+    fn generations(self) -> IndexPage {
+        let spec = IndexSpec {
+            embedder: self.words.say("builtin/all-minilm-l6-v2"),
+            dimension: 384,
+            parser: 3,
+            chunker: "v2 max=200 overlap=40".into(),
+            analyser: 2,
+        };
+        let held = |number: u64, serves, held, pinned, checks| Held {
+            info: GenerationInfo {
+                number,
+                made_at: ago(3600 * i64::try_from(14 - number).unwrap()),
+                reason: self.words.say("operator"),
+                documents: 6050,
+                chunks: 48_211,
+                bytes: 161 << 20,
+                spec: spec.clone(),
+            },
+            serves,
+            pinned,
+            held,
+            checks,
+        };
+        let quality = |ndcg_10| Quality { recall_10: 0.9, mrr_10: 0.8, ndcg_10 };
+        let question = self.words.say("How long is the notice period?");
+        let worse = vec![Worse { id: "0".into(), question, before: 1.0, after: 0.0 }];
+        let check = |built, held, worse| {
+            let golden = GoldenCheck {
+                questions: 40,
+                built: quality(built),
+                serving: Some(quality(0.91)),
+                margin: 0.02,
+                held,
+                worse,
+            };
+            Some(Checks { golden: Some(golden), replay: None })
+        };
+        let replay = Some(Checks { golden: None, replay: Some(ReplayCheck { questions: 100, overlap: 0.94 }) });
+        let all = [
+            held(13, false, true, false, check(0.74, true, worse)),
+            held(12, true, false, false, check(0.91, false, vec![])),
+            held(11, false, false, true, replay),
+            held(4, false, false, false, None),
+        ];
+        let status = TenantStatus {
+            outdated: vec![
+                self.words
+                    .say("chunker: the index has `v2 max=200 overlap=40`, the settings want `v2 max=120 overlap=20`"),
+            ],
+            ..tenants(self.words)[0].clone()
+        };
+        IndexPage::new(self.shell(Section::Tenants), &status, &all, now())
     }
 
     fn documents(self) -> Pages {

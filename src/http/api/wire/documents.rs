@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
 
-use super::{Reason, stage, word};
+use super::{Reason, ReceiptView, stage, word};
 use crate::actors::Removed;
 use crate::domain::{DocumentState, DocumentStatus, StageName, Timestamp};
 
@@ -87,11 +87,15 @@ pub struct RemovedView {
     /// The document.
     document_id: String,
     /// Chunks that no longer answer.
-    chunks: u32,
+    chunks: u64,
     /// Bytes that were stored.
     bytes: u64,
     /// The generation it was taken out of; none when it had not been indexed.
     generation: Option<u64>,
+    /// The job that keeps the receipt.
+    job_id: String,
+    /// What was removed from where, and what may still hold it.
+    receipt: ReceiptView,
 }
 
 impl From<Removed> for RemovedView {
@@ -101,6 +105,8 @@ impl From<Removed> for RemovedView {
             chunks: removed.chunks,
             bytes: removed.bytes,
             generation: removed.generation,
+            job_id: removed.job_id.to_string(),
+            receipt: removed.receipt.into(),
         }
     }
 }

@@ -6,10 +6,11 @@ use utoipa::openapi::schema::Object;
 
 use super::{Reason, stage, word};
 use crate::actors::Held;
-use crate::domain::{Job, JobCounts, JobKind, JobState, StageName, Timestamp};
+use crate::domain::{Job, JobCounts, JobKind, JobState, Receipt, Removal, StageName, Timestamp};
 
-fn job_kind() -> Object {
-    word(&["ingest", "reindex"])
+/// What a job does.
+pub fn job_kind() -> Object {
+    word(&JobKind::ALL.map(JobKind::as_str))
 }
 
 /// How far a job is.
@@ -18,7 +19,7 @@ pub fn job_state() -> Object {
 }
 
 fn generation_state() -> Object {
-    word(&["serving", "kept"])
+    word(&["serving", "kept", "held"])
 }
 
 /// A job: work that outlives its request.
@@ -36,7 +37,7 @@ pub struct JobView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = stage, required = false)]
     stage: Option<StageName>,
-    /// The document, for ingestion.
+    /// The document, for an ingestion or a delete.
     #[serde(skip_serializing_if = "Option::is_none")]
     document_id: Option<String>,
     /// Who or what asked.
@@ -52,6 +53,15 @@ pub struct JobView {
     /// Why it failed, or what went only half well.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Reason>,
+    /// Whether every document is read, cut and embedded anew, whatever is known of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    fresh: bool,
+    /// Whether it runs and has not got on for a minute.
+    stalled: bool,
+    /// What a delete or purge took from where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<ReceiptView>,
     /// Times it was started.
     attempts: u32,
     /// When it was asked for.
@@ -78,6 +88,8 @@ pub struct CountsView {
     documents_failed: u64,
     /// Documents taken over unchanged.
     documents_reused: u64,
+    /// Bytes of the documents dealt with.
+    bytes: u64,
     /// Chunks made.
     chunks: u64,
     /// Texts sent to the embedder.
@@ -94,6 +106,7 @@ impl From<JobCounts> for CountsView {
             documents_done: counts.documents_done,
             documents_failed: counts.documents_failed,
             documents_reused: counts.documents_reused,
+            bytes: counts.bytes,
             chunks: counts.chunks,
             texts_embedded: counts.texts_embedded,
             model_tokens: counts.model_tokens,
@@ -105,6 +118,9 @@ impl From<Job> for JobView {
     fn from(job: Job) -> Self {
         Self {
             seconds_left: job.seconds_left(Timestamp::now()),
+            stalled: job.is_stalled(Timestamp::now()),
+            fresh: job.fresh,
+            receipt: job.receipt.map(Into::into),
             id: job.id.to_string(),
             kind: job.kind,
             state: job.state,
@@ -118,6 +134,40 @@ impl From<Job> for JobView {
             created_at: job.created_at,
             started_at: job.started_at,
             finished_at: job.finished_at,
+        }
+    }
+}
+
+/// What was removed from where, and what may still hold it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReceiptView {
+    /// Bytes removed from the tenant's documents.
+    stored_bytes: u64,
+    /// What no generation answers with any more.
+    generations: Vec<RemovalView>,
+    /// Generations whose files still hold the text, unreadable to any question, until they are purged.
+    unpurged: Vec<u64>,
+    /// Backups taken of the tenant so far; they are files elsewhere, out of Carrel's reach.
+    backups: u64,
+}
+
+/// Chunks that went from one generation.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RemovalView {
+    /// The generation.
+    generation: u64,
+    /// Chunks that went.
+    chunks: u64,
+}
+
+impl From<Receipt> for ReceiptView {
+    fn from(receipt: Receipt) -> Self {
+        let view = |Removal { generation, chunks }| RemovalView { generation, chunks };
+        Self {
+            stored_bytes: receipt.stored_bytes,
+            generations: receipt.generations.into_iter().map(view).collect(),
+            unpurged: receipt.unpurged,
+            backups: receipt.backups,
         }
     }
 }
@@ -149,13 +199,22 @@ pub struct GenerationView {
     dimension: usize,
     /// What cut its documents.
     chunker: String,
+    /// What was checked before it was to serve: `golden` with the quality of both generations and the questions that got
+    /// worse, or `replay` with the overlap of the first five hits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    checks: Option<serde_json::Value>,
 }
 
 impl From<Held> for GenerationView {
-    fn from(Held { info, serves, pinned }: Held) -> Self {
+    fn from(Held { info, serves, pinned, held, checks }: Held) -> Self {
         Self {
             number: info.number,
-            state: if serves { "serving" } else { "kept" },
+            state: match (serves, held) {
+                (true, _) => "serving",
+                (false, true) => "held",
+                (false, false) => "kept",
+            },
             pinned,
             made_at: info.made_at,
             reason: info.reason,
@@ -165,6 +224,7 @@ impl From<Held> for GenerationView {
             embedder: info.spec.embedder,
             dimension: info.spec.dimension,
             chunker: info.spec.chunker,
+            checks: checks.map(|checks| serde_json::to_value(checks).unwrap_or_default()),
         }
     }
 }

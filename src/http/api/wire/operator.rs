@@ -38,6 +38,8 @@ pub struct TenantView {
     built_at: Option<Timestamp>,
     /// What makes its vectors.
     embedder: String,
+    /// In which parts the index is not what the settings want; a rebuild mends that.
+    outdated: Vec<String>,
     /// Times its actor was restarted since boot.
     restarts: u64,
     /// Last errors, newest first, at most ten.
@@ -67,6 +69,7 @@ impl From<TenantStatus> for TenantView {
             bytes: tenant.bytes,
             built_at: tenant.built_at,
             embedder: tenant.embedder,
+            outdated: tenant.outdated,
             restarts: tenant.restarts,
             errors: tenant.errors.into_iter().map(|(at, message)| TenantErrorView { at, message }).collect(),
         }

@@ -1,0 +1,209 @@
+//! Deleting documents, and purging what deleted documents left on disk.
+//!
+//! A deleted document is gone from every generation when its delete returns. What is left of it, in files that no question
+//! reads, goes with a purge.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cell::Cell;
+use super::desk::{Desk, JobTicket, Removed};
+use super::refusal::DeskError;
+use super::work::{Shared, Writer, begin, blocking, desk_error, finish};
+use crate::domain::{DocumentId, Job, JobKind, JobProblem, JobState, Receipt, Removal, StageName};
+use crate::engine::BuildError;
+use crate::index::{GenerationWriter, IndexError};
+
+/// How long a purge waits for questions that still read what it wrote anew.
+const READERS: Duration = Duration::from_secs(10);
+/// How often it looks.
+const LOOKED_EVERY: Duration = Duration::from_millis(100);
+
+impl Desk {
+    /// Writes anew what still holds deleted text, in every generation and in the ledger.
+    ///
+    /// # Errors
+    /// When the ledger refuses, or one is under way.
+    pub async fn purge(&self, by: &str) -> Result<JobTicket, DeskError> {
+        let Ok(alone) = Arc::clone(&self.cell.purging).try_lock_owned() else { return Err(DeskError::Busy) };
+        let mut job = Job::queued(JobKind::Purge, None, by);
+        begin(&mut job);
+        job.stage = Some(StageName::Index);
+        self.shared.ledger.save_job(self.tenant(), job.clone()).await?;
+        let (cell, shared, job_id) = (Arc::clone(&self.cell), self.shared.clone(), job.id);
+        tokio::spawn(async move {
+            let outcome = purge(&cell, &shared).await;
+            end(&mut job, outcome);
+            if let Err(error) = shared.ledger.save_job(&cell.id, job).await {
+                tracing::error!(tenant.id = %cell.id, error = %error, "the end of a purge could not be written down");
+            }
+            drop(alone);
+        });
+        Ok(JobTicket { job_id, joined: false })
+    }
+}
+
+fn end(job: &mut Job, outcome: Result<Receipt, BuildError>) {
+    match outcome {
+        Ok(receipt) => {
+            let problem = (!receipt.unpurged.is_empty()).then(|| {
+                JobProblem::new("purge_incomplete", "a build or a question still reads what was deleted: purge again")
+            });
+            job.receipt = Some(receipt);
+            finish(job, if problem.is_some() { JobState::DoneWithWarnings } else { JobState::Done }, problem);
+        }
+        Err(error) => finish(job, JobState::Failed, Some(JobProblem::new(error.code(), error.to_string()))),
+    }
+}
+
+async fn purge(cell: &Arc<Cell>, shared: &Shared) -> Result<Receipt, BuildError> {
+    let unfinished = shared.ledger.unfinished_jobs(&cell.id).await?;
+    let building = unfinished.iter().any(|job| job.kind == JobKind::Reindex && job.state == JobState::Running);
+    let mut receipt = Receipt::default();
+    if building {
+        receipt.unpurged.extend(cell.generations.partial_number()?);
+    } else {
+        let kept = Arc::clone(cell);
+        blocking(move || Ok(kept.generations.drop_partial()?)).await?;
+    }
+    cell.forget_looked_back();
+    receipt.unpurged.extend(purge_kept(cell).await?);
+    receipt.unpurged.extend(purge_serving(cell).await?);
+    shared.ledger.scrub().await?;
+    Ok(receipt)
+}
+
+/// Purges what serves; returns its number if something still reads what was written anew.
+async fn purge_serving(cell: &Arc<Cell>) -> Result<Option<u64>, BuildError> {
+    let (slot, kept) = (Arc::clone(&cell.writer).lock_owned().await, Arc::clone(cell));
+    blocking(move || {
+        let mut slot = slot;
+        if let Some(open) = slot.as_mut() {
+            kept.publish(open.purge()?);
+        }
+        Ok(())
+    })
+    .await?;
+    let begun = tokio::time::Instant::now();
+    loop {
+        let slot = Arc::clone(&cell.writer).lock_owned().await;
+        let left = blocking(move || {
+            let mut slot = slot;
+            let Some(open) = slot.as_mut() else { return Ok(None) };
+            Ok((open.sweep()? > 0).then(|| open.snapshot().generation()))
+        });
+        match left.await? {
+            Some(_) if begun.elapsed() < READERS => tokio::time::sleep(LOOKED_EVERY).await,
+            left => return Ok(left),
+        }
+    }
+}
+
+/// Purges the generations that are kept beside the one that serves; returns those that something still reads.
+async fn purge_kept(cell: &Arc<Cell>) -> Result<Vec<u64>, BuildError> {
+    let (slot, kept) = (Arc::clone(&cell.writer).lock_owned().await, Arc::clone(cell));
+    blocking(move || {
+        let mut left = Vec::new();
+        for mut open in others(&kept, &slot)? {
+            drop(open.purge()?);
+            if open.sweep()? > 0 {
+                left.push(open.snapshot().generation());
+            }
+        }
+        Ok(left)
+    })
+    .await
+}
+
+/// The generations kept beside the one that serves, open for changes; damaged ones are moved aside.
+fn others(cell: &Cell, slot: &Writer) -> Result<Vec<GenerationWriter>, BuildError> {
+    let serving = slot.as_ref().map(|open| open.snapshot().generation());
+    let mut found = Vec::new();
+    for info in cell.generations.list()? {
+        if Some(info.number) == serving {
+            continue;
+        }
+        match cell.generations.open(info.number) {
+            Ok(open) => found.push(open),
+            Err(IndexError::Damaged { .. }) => cell.generations.quarantine(info.number)?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(found)
+}
+
+/// What a removal took from which generation, and which still hold its text in their files.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub generations: Vec<Removal>,
+    pub unpurged: Vec<u64>,
+}
+
+/// Takes documents out of every generation: first out of the one that serves, so that no question finds them a moment
+/// longer than need be.
+pub(super) fn take_out(cell: &Cell, mut slot: Writer, ids: &[DocumentId]) -> Result<Taken, BuildError> {
+    let mut taken = Taken::default();
+    if let Some(open) = slot.as_mut()
+        && take_from(open, ids, &mut taken)?
+    {
+        cell.publish(open.snapshot());
+    }
+    for mut open in others(cell, &slot)? {
+        take_from(&mut open, ids, &mut taken)?;
+    }
+    cell.forget_looked_back();
+    Ok(taken)
+}
+
+fn take_from(open: &mut GenerationWriter, ids: &[DocumentId], taken: &mut Taken) -> Result<bool, BuildError> {
+    let before = open.snapshot();
+    let mut removed = false;
+    for id in ids {
+        removed |= open.remove(id)?;
+    }
+    if removed {
+        let after = open.commit()?;
+        let generation = after.generation();
+        taken.generations.push(Removal { generation, chunks: before.chunks() - after.chunks() });
+        taken.unpurged.push(generation);
+    }
+    Ok(removed)
+}
+
+/// Deletes a document: from disk first, so that nothing can bring it back, then from every generation. A job of its own
+/// keeps the receipt.
+pub(super) async fn remove(cell: Arc<Cell>, shared: Shared, id: DocumentId, by: String) -> Result<Removed, DeskError> {
+    let mut job = Job::queued(JobKind::Delete, Some(id.clone()), &by);
+    begin(&mut job);
+    let (kept, wanted) = (Arc::clone(&cell), id.clone());
+    let stored = blocking(move || {
+        let found = kept.documents.find(&wanted)?;
+        kept.documents.remove(&wanted)?;
+        Ok(found)
+    })
+    .await
+    .map_err(desk_error)?;
+    let slot = Arc::clone(&cell.writer).lock_owned().await;
+    let (kept, gone) = (Arc::clone(&cell), vec![id.clone()]);
+    let taken = blocking(move || take_out(&kept, slot, &gone)).await.map_err(desk_error)?;
+    shared.ledger.forget_documents(&cell.id, vec![id.clone()]).await?;
+    if stored.is_none() && taken.generations.is_empty() {
+        return Err(DeskError::NotFound("document"));
+    }
+    let bytes = stored.map_or(0, |stored| stored.bytes);
+    let backups = shared.ledger.count_deeds(&cell.id, "tenant.backup").await?;
+    let receipt = Receipt { stored_bytes: bytes, generations: taken.generations, unpurged: taken.unpurged, backups };
+    let serving = cell.snapshot().map(|snapshot| snapshot.generation());
+    let of_serving = receipt.generations.iter().find(|removal| Some(removal.generation) == serving);
+    let (chunks, generation) = of_serving.map_or((0, None), |removal| (removal.chunks, Some(removal.generation)));
+    job.generation = generation;
+    job.counts.documents_total = 1;
+    job.counts.documents_done = 1;
+    job.counts.bytes = bytes;
+    job.counts.chunks = chunks;
+    job.receipt = Some(receipt.clone());
+    finish(&mut job, JobState::Done, None);
+    let job_id = job.id;
+    shared.ledger.save_job(&cell.id, job).await?;
+    Ok(Removed { document_id: id, chunks, bytes, generation, job_id, receipt })
+}

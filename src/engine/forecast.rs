@@ -1,0 +1,162 @@
+//! What a rebuild would do: every document read and cut as the build would, and nothing embedded or written.
+
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{self, StreamExt};
+
+use super::build::CUTTING;
+use super::prepare::Cut;
+use super::{Build, Engine, PrepareError};
+use crate::config::{EmbedderRef, TenantSettings};
+use crate::domain::DocumentId;
+use crate::embed::{EmbedError, Embedder, Purpose};
+use crate::index::{IndexSpec, Snapshot};
+
+/// Texts that are embedded to learn the built-in embedder's pace.
+const SAMPLE: usize = 16;
+/// Bytes a number of a vector takes on disk: half precision, in the store and, in larger indexes, in the graph.
+const BYTES_A_NUMBER: u64 = 4;
+/// Bytes a chunk takes beside its vector where no generation tells, terms and text of some 200 model tokens.
+const BYTES_A_CHUNK: u64 = 1_500;
+
+/// What a rebuild would do.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Forecast {
+    /// Documents that the serving generation has not.
+    pub added: Vec<DocumentId>,
+    /// Documents whose bytes, name or attributes changed since, or that would be cut otherwise.
+    pub changed: Vec<DocumentId>,
+    /// Documents that the serving generation has and the store has not.
+    pub removed: Vec<DocumentId>,
+    /// Documents that would be taken over as they are.
+    pub unchanged: u64,
+    /// Documents that could not be read.
+    pub failed: u64,
+    /// Chunks the generation would have.
+    pub chunks: u64,
+    /// Chunks whose vectors would have to be made.
+    pub texts_embedded: u64,
+    /// Model tokens that takes; counted by the built-in tokenizer where a provider's is not known.
+    pub model_tokens: u64,
+    /// Money for these at the provider's price; none for the built-in embedder.
+    pub cost: Option<f64>,
+    /// Seconds it would take; none where nothing tells how fast the provider is.
+    pub seconds: Option<f64>,
+    /// Bytes the generation would take on disk, beside those that are kept.
+    pub bytes: u64,
+}
+
+impl Engine {
+    /// Works out what a build would do with `ids`. `pace` is texts a second of an earlier build with the same embedder.
+    ///
+    /// # Errors
+    /// When the spec's embedder is not known, or the built-in one fails.
+    pub async fn forecast(
+        &self,
+        build: Build,
+        ids: Vec<DocumentId>,
+        pace: Option<f64>,
+        serving: Option<&Snapshot>,
+        settings: &TenantSettings,
+    ) -> Result<Forecast, EmbedError> {
+        let (begun, spec) = (Instant::now(), build.spec.clone());
+        let workshop = self.workshop(build)?;
+        let embedder = std::sync::Arc::clone(&workshop.embedder);
+        let mut forecast = Forecast::default();
+        let mut sample = Vec::new();
+        let mut cuts = stream::iter(ids)
+            .map(|id| {
+                let (engine, workshop) = (self, &workshop);
+                async move { (engine.cut(workshop, &id).await, id) }
+            })
+            .buffer_unordered(CUTTING);
+        while let Some((cut, id)) = cuts.next().await {
+            match cut {
+                Ok(cut) => forecast.count(id, &cut, serving, &*embedder, &mut sample),
+                Err(PrepareError::Gone) => {}
+                Err(_) => forecast.failed += 1,
+            }
+        }
+        drop(cuts);
+        let reading = begun.elapsed();
+        let builtin = settings.retrieval.embedder == EmbedderRef::Builtin;
+        let pace = if builtin && !sample.is_empty() { Some(measured(&*embedder, &sample).await?) } else { pace };
+        forecast.seconds = match (forecast.texts_embedded, pace) {
+            (0, _) => Some(reading.as_secs_f64()),
+            // Reading and embedding overlap; the slower of the two is what it takes.
+            (texts, Some(pace)) => Some(reading.as_secs_f64().max(texts as f64 / pace)),
+            (_, None) => None,
+        };
+        forecast.cost =
+            self.embedders.price(&settings.retrieval.embedder).map(|price| price * forecast.model_tokens as f64 / 1e6);
+        forecast.bytes = disk(forecast.chunks, &spec, serving);
+        forecast.added.sort();
+        forecast.changed.sort();
+        Ok(forecast)
+    }
+
+    /// In which parts a generation of `spec` is not what a build under `settings` would make; empty when it is.
+    #[must_use]
+    pub fn outdated(&self, settings: &TenantSettings, spec: &IndexSpec) -> Vec<String> {
+        let mut parts = Vec::new();
+        let mut compare = |what: &str, has: &str, wanted: &str| {
+            if has != wanted {
+                parts.push(format!("{what}: the index has `{has}`, the settings want `{wanted}`"));
+            }
+        };
+        if let Ok(embedder) = self.embedders.get(&settings.retrieval.embedder) {
+            compare("embedder", &spec.embedder, embedder.id());
+            compare("chunker", &spec.chunker, &super::chunker(&super::fitting(&settings.chunking, &*embedder)));
+        }
+        let versions = [
+            ("reader", spec.parser, crate::ingest::PARSER_VERSION),
+            ("analyser", spec.analyser, crate::index::ANALYSER_VERSION),
+        ];
+        for (what, has, wanted) in versions {
+            compare(what, &format!("version {has}"), &format!("version {wanted}"));
+        }
+        parts
+    }
+}
+
+impl Forecast {
+    fn count(
+        &mut self,
+        id: DocumentId,
+        cut: &Cut,
+        serving: Option<&Snapshot>,
+        embedder: &dyn Embedder,
+        sample: &mut Vec<String>,
+    ) {
+        self.chunks += cut.chunks();
+        for text in cut.texts() {
+            self.texts_embedded += 1;
+            self.model_tokens += embedder.count_tokens(text) as u64;
+            if sample.len() < SAMPLE {
+                sample.push(text.to_owned());
+            }
+        }
+        let known = serving.and_then(|serving| serving.document(&id));
+        match known {
+            None => self.added.push(id),
+            Some(known) if cut.is_carried() && cut.is_as(&known) => self.unchanged += 1,
+            Some(_) => self.changed.push(id),
+        }
+    }
+}
+
+/// Texts a second of an embedder, by having it embed some.
+async fn measured(embedder: &dyn Embedder, sample: &[String]) -> Result<f64, EmbedError> {
+    let begun = Instant::now();
+    embedder.embed(sample, Purpose::Passage).await?;
+    Ok(sample.len() as f64 / begun.elapsed().max(Duration::from_micros(1)).as_secs_f64())
+}
+
+/// Bytes on disk of so many chunks: as the serving generation has them, but for the length of the vectors.
+fn disk(chunks: u64, spec: &IndexSpec, serving: Option<&Snapshot>) -> u64 {
+    let vector = |dimension: usize| dimension as u64 * BYTES_A_NUMBER;
+    let known = serving.map(Snapshot::info).filter(|info| info.chunks > 0);
+    let beside =
+        known.map_or(BYTES_A_CHUNK, |info| (info.bytes / info.chunks).saturating_sub(vector(info.spec.dimension)));
+    chunks * (beside + vector(spec.dimension))
+}
