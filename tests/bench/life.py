@@ -188,6 +188,16 @@ def life(pages, reindexes):
     seconds = time.monotonic() - begun
     found["while_reindexing"] = {**busy.end(), "reindexes": reindexes, "seconds_each": round(seconds / reindexes, 2),
                                  "documents_embedded_again": Provider.texts - before}
+    # Each build is asked fifty golden questions, and so is the generation that serves.
+    names = [document["id"] for document in client.call("GET", "/api/v1/documents?limit=50")[1]["data"]]
+    for name in names:
+        status, kept = client.call("POST", "/api/v1/golden", {"question": name.replace("-", " "), "expect": [{"document_id": name}]})
+        assert status == 201, kept
+    busy = Asking(server, token, questions)
+    busy.start()
+    for _ in range(reindexes):
+        reindex(client)
+    found["while_checking"] = {**busy.end(), "reindexes": reindexes, "golden_questions": len(names)}
     server.end()
     shutil.rmtree(root)
     return found
