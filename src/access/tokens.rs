@@ -134,6 +134,12 @@ impl Tokens {
         token.claims.caller()
     }
 
+    /// Whether a token was revoked.
+    #[must_use]
+    pub fn is_revoked(&self, jti: &str) -> bool {
+        self.0.revoked.load().contains(jti)
+    }
+
     /// Mints a token and notes it in the ledger.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ pub mod context;
 mod crowd;
 mod envelope;
 pub mod extract;
+mod guard;
 mod held;
 mod idle;
 pub mod limits;

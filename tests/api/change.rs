@@ -9,7 +9,7 @@ use crate::harness::{Caller, GENEROUS, Root, TestApp};
 use crate::vectors::Vectors;
 
 fn library(root: Root) -> Root {
-    for number in 0..24 {
+    for number in 0..40 {
         let text = format!(
             "# Shelf {number}\n\nThe herd of shelf {number} grazes by the lake.\n\n# More\n\nIt rests at noon."
         );
@@ -42,7 +42,7 @@ async fn a_dry_run_tells_what_the_run_then_does_and_changes_nothing() {
     let same = forecast(&caller, "").await;
     assert_eq!(
         (&same["documents_unchanged"], &same["texts_embedded"], &same["cost"]),
-        (&json!(24), &json!(0), &Value::Null)
+        (&json!(40), &json!(0), &Value::Null)
     );
 
     app.root().write("documents/acme/d3.md", "# Shelf 3\n\nThe herd has moved to the hills.");
@@ -52,7 +52,7 @@ async fn a_dry_run_tells_what_the_run_then_does_and_changes_nothing() {
     assert_eq!(some["documents_added"], json!({ "count": 1, "ids": ["new.md"] }));
     assert_eq!(some["documents_changed"], json!({ "count": 1, "ids": ["d3.md"] }));
     assert_eq!(some["documents_removed"], json!({ "count": 1, "ids": ["d5.md"] }));
-    assert_eq!(some["documents_unchanged"], 22);
+    assert_eq!(some["documents_unchanged"], 38);
 
     edit(&app, "[retrieval]\nembedder = \"mock/vectors\"\n").await;
     let (before, jobs) = (vectors.texts(), caller.get("/api/v1/jobs").await.ok());

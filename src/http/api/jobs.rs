@@ -12,13 +12,12 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
 use serde::Deserialize;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
 use super::super::HttpState;
-use super::super::codes::Code;
 use super::super::context::RequestId;
 use super::super::extract::{Id, Params};
+use super::super::guard::Guard;
 use super::super::problem::ApiError;
 use super::Deed;
 use super::index::accepted;
@@ -126,6 +125,7 @@ pub async fn purge(
 pub async fn events(
     State(state): State<HttpState>,
     desk: Desk,
+    caller: Caller,
     request_id: RequestId,
     headers: HeaderMap,
     Id(id): Id<JobId>,
@@ -135,14 +135,14 @@ pub async fn events(
     let following = desk.follow()?;
     let written = desk.jobs_written();
     let told = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let ending = state.ending.clone();
+    let guard = Guard::new(&state, &caller);
     let stream = JobStream {
         desk,
         id,
         request_id,
         told,
         written,
-        ending,
+        guard,
         last: VecDeque::new(),
         over: false,
         _following: following,
@@ -160,7 +160,7 @@ struct JobStream {
     /// The id of the last event told.
     told: Option<String>,
     written: watch::Receiver<u64>,
-    ending: CancellationToken,
+    guard: Guard,
     last: VecDeque<Event>,
     over: bool,
     _following: Following,
@@ -185,7 +185,7 @@ impl JobStream {
             }
             tokio::select! {
                 changed = self.written.changed() => self.over = changed.is_err(),
-                () = self.ending.cancelled() => self.fail(ApiError::plain(Code::ServerStopping).after(Duration::from_secs(2))),
+                why = self.guard.ends() => self.fail(why),
             }
             tokio::time::sleep(PACE).await;
         }

@@ -15,9 +15,11 @@ use utoipa::openapi::schema::Object;
 use super::super::HttpState;
 use super::super::context::RequestId;
 use super::super::extract::Body;
+use super::super::guard::Guard;
 use super::super::problem::ApiError;
 use super::stream;
 use super::wire::{CitationView, HitView, IndexView, Reason, UsageView, word};
+use crate::access::Caller;
 use crate::actors::{Ask, Desk};
 use crate::domain::{Answer, Filter, FilterError, Mode, Outcome, Role, Timings, Turn};
 
@@ -174,13 +176,14 @@ impl QueryReply {
 pub async fn query(
     State(state): State<HttpState>,
     desk: Desk,
+    caller: Caller,
     id: RequestId,
     Body(body): Body<QueryBody>,
 ) -> Result<Response, ApiError> {
     let with_chunks = body.include.contains(&Include::Chunks);
     if body.stream {
         let asked = desk.begin_answer(body.into_ask()?).await?;
-        return Ok(stream::reply(asked, id, with_chunks, state.ending.clone()));
+        return Ok(stream::reply(asked, id, with_chunks, Guard::new(&state, &caller)));
     }
     let answer = desk.ask(body.into_ask()?).await?;
     let timing = server_timing(&answer.timings_ms);

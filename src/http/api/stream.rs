@@ -14,13 +14,13 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 use tokio::sync::mpsc::{self, Receiver};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, Span};
 use utoipa::ToSchema;
 
 use super::super::codes::Code;
 use super::super::context::RequestId;
+use super::super::guard::Guard;
 use super::super::problem::{ApiError, Problem};
 use super::query::QueryReply;
 use super::wire::{CitationView, HitView, IndexView, Reason, UsageView};
@@ -71,12 +71,12 @@ pub struct ErrorEvent {
     instead: Option<QueryReply>,
 }
 
-/// The reply that tells `asked`, ended with a problem when `ending` is cancelled.
-pub(super) fn reply(asked: Asked, id: RequestId, with_chunks: bool, ending: CancellationToken) -> Response {
+/// The reply that tells `asked`, ended with a problem when `guard` says so.
+pub(super) fn reply(asked: Asked, id: RequestId, with_chunks: bool, guard: Guard) -> Response {
     let first = retrieval(&id, asked.found());
     let (listener, words) = mpsc::channel(AHEAD);
     let work = AbortOnDropHandle::new(tokio::spawn(asked.tell(listener).instrument(Span::current())));
-    let telling = Telling { id, with_chunks, words, work: Some(work), ending, ready: VecDeque::from([first]) };
+    let telling = Telling { id, with_chunks, words, work: Some(work), guard, ready: VecDeque::from([first]) };
     let events = stream::unfold(telling, Telling::next).map(Ok::<_, Infallible>);
     let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     // Proxies in the manner of nginx would gather the events otherwise.
@@ -90,7 +90,7 @@ struct Telling {
     words: Receiver<String>,
     /// The work that sends `words`; none once it has ended.
     work: Option<AbortOnDropHandle<Result<Told, DeskError>>>,
-    ending: CancellationToken,
+    guard: Guard,
     /// Events to send next.
     ready: VecDeque<Event>,
 }
@@ -109,7 +109,7 @@ impl Telling {
                     Ok(told) => self.close(told),
                     Err(died) => self.fail(ApiError::internal(died), None),
                 },
-                () = self.ending.cancelled() => self.fail(ApiError::plain(Code::ServerStopping).after(Duration::from_secs(2)), None),
+                why = self.guard.ends() => self.fail(why, None),
             }
         }
     }
