@@ -14,6 +14,7 @@ use tokio::sync::{RwLock, watch};
 use super::directory::{Health, TenantStatus};
 use super::index::IndexMsg;
 use super::limits::Doors;
+use super::lookback::LookedBack;
 use crate::config::TenantSettings;
 use crate::domain::{TenantId, Timestamp};
 use crate::index::{GenerationWriter, Generations, Snapshot};
@@ -37,6 +38,7 @@ pub(super) struct Cell {
     /// False once the tenant is removed; uploads hold it for reading, so that none lands after the removal.
     pub open: RwLock<bool>,
     pub actor: ArcSwapOption<ActorRef<IndexMsg>>,
+    pub(super) looked_back: LookedBack,
     snapshot: ArcSwapOption<Snapshot>,
     health: watch::Sender<Health>,
     restarts: AtomicU64,
@@ -61,6 +63,7 @@ impl Cell {
             writer: Arc::default(),
             open: RwLock::new(true),
             actor: ArcSwapOption::empty(),
+            looked_back: LookedBack::default(),
             snapshot: ArcSwapOption::empty(),
             health: watch::Sender::new(Health::Building { since: Timestamp::now() }),
             restarts: AtomicU64::new(0),
@@ -78,7 +81,12 @@ impl Cell {
         let info = next.info();
         self.metrics.index(info.documents, info.chunks, info.bytes, info.number);
         self.metrics.ready(true);
-        self.snapshot.store(Some(Arc::new(next)));
+        let number = next.generation();
+        let before = self.snapshot.swap(Some(Arc::new(next)));
+        if before.is_none_or(|before| before.generation() != number) {
+            // It may serve now, or be pruned.
+            self.forget_looked_back();
+        }
     }
 
     pub(super) fn health(&self) -> Health {

@@ -4,16 +4,19 @@
 //!
 //! - `supervisor` knows which tenants should live and restarts their actors.
 //! - `index` is a tenant's only writer: it takes microseconds a message and starts the tasks in `open`, `work` and `rebuild`.
+//! - `lookback` opens older generations for the questions that name one.
 //! - `cell` is what outlives an actor: snapshot, settings, limits, the open writer.
 
 mod asked;
 mod cell;
 mod desk;
 mod directory;
+mod explain;
 mod faults;
 mod history;
 mod index;
 mod limits;
+mod lookback;
 mod open;
 mod rebuild;
 mod records;
@@ -25,6 +28,7 @@ mod work;
 pub use asked::Asked;
 pub use desk::{Ask, Desk, JobTicket, Limited, Removed, Upload};
 pub use directory::{Health, Parts, TenantStatus, Tenants};
+pub use explain::Compared;
 pub use faults::{Fault, Faults, Place};
 pub use history::{Activated, GenerationDiff, Held};
 pub use refusal::DeskError;

@@ -67,6 +67,7 @@ pub(super) fn take_out(cell: &Cell, mut writer: Writer, ids: &[DocumentId]) -> R
     if removed {
         cell.publish(open.commit()?);
     }
+    cell.forget_looked_back();
     Ok(())
 }
 
@@ -272,6 +273,7 @@ pub(super) async fn remove(cell: Arc<Cell>, shared: Shared, id: DocumentId) -> R
         let (kept, gone) = (Arc::clone(&cell), vec![id.clone()]);
         blocking(move || take_out(&kept, writer, &gone)).await.map_err(desk_error)?;
     }
+    cell.forget_looked_back();
     shared.ledger.forget_documents(&cell.id, vec![id.clone()]).await?;
     if stored.is_none() && indexed.is_none() {
         return Err(DeskError::NotFound("document"));

@@ -67,6 +67,8 @@ const GUARDED: &[(&str, &[Permission])] = &[
     ("POST /query", &[Permission::Query]),
     ("POST /api/v1/query", &[Permission::Query]),
     ("POST /api/v1/search", &[Permission::Query]),
+    ("POST /api/v1/explain", &[Permission::Query]),
+    ("POST /api/v1/generations/{n}/compare", &[Permission::Query]),
     ("GET /api/v1/documents", &[Permission::DocumentsRead]),
     ("POST /api/v1/documents", &[Permission::DocumentsWrite]),
     ("GET /api/v1/documents/{id}", &[Permission::DocumentsRead]),
