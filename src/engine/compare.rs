@@ -57,11 +57,8 @@ impl Comparison {
     #[must_use]
     pub fn of(before: &[Hit], after: &[Hit], alike: Alike) -> Self {
         let (old, new) = (Ranks::of(before, alike), Ranks::of(after, alike));
-        let mut moves: Vec<Moved> = new
-            .order
-            .iter()
-            .map(|id| moved(id, old.rank(id), new.rank(id), new.title(id)))
-            .collect();
+        let mut moves: Vec<Moved> =
+            new.order.iter().map(|id| moved(id, old.rank(id), new.rank(id), new.title(id))).collect();
         let left = old.order.iter().filter(|id| new.rank(id).is_none());
         moves.extend(left.map(|id| moved(id, old.rank(id), None, old.title(id))));
         let shared = old.order.iter().filter(|id| new.rank(id).is_some()).count();

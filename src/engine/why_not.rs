@@ -138,7 +138,8 @@ impl Way {
 
     /// The chunks of `id` that are told of: its candidates, best first; else what each search thinks best.
     fn told(&self, id: &DocumentId, dense: Option<&Own>, words: Option<&Own>) -> Vec<u64> {
-        let of_document = |key: u64| self.snapshot.key_of(id, 0).is_some_and(|own| document_of(own) == document_of(key));
+        let of_document =
+            |key: u64| self.snapshot.key_of(id, 0).is_some_and(|own| document_of(own) == document_of(key));
         let ordered = self.order().iter().chain(&self.fused).map(|ranked| ranked.key).filter(|key| of_document(*key));
         let mut keys: Vec<u64> = Vec::new();
         for key in ordered {

@@ -86,8 +86,7 @@ impl Gathered {
 #[must_use]
 pub fn fuse(dense: &[Ranked], words: &[Ranked], full: bool, cosine: impl Fn(u64) -> Option<f32>) -> Vec<Ranked> {
     let gathered = Gathered::of(dense, words, full, cosine);
-    let mut fused: Vec<Ranked> =
-        gathered.shares().map(|(key, share)| Ranked { key, score: share.score() }).collect();
+    let mut fused: Vec<Ranked> = gathered.shares().map(|(key, share)| Ranked { key, score: share.score() }).collect();
     best_first(&mut fused);
     fused
 }

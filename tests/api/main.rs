@@ -5,11 +5,13 @@
 mod admin;
 mod answers;
 mod documents;
+mod explain;
 mod extraction;
 mod generations;
 mod harness;
 mod injection;
 mod lifecycle;
+mod lookback;
 mod model;
 mod process;
 mod proof;

@@ -14,6 +14,7 @@ mod error;
 mod jobs;
 mod notes;
 mod overview;
+mod pieces;
 mod request;
 mod same_site;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod tests;
 mod theme;
 mod tokens;
 mod uploads;
+mod weigh;
 
 use std::time::Duration;
 

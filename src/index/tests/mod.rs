@@ -5,6 +5,7 @@ mod disk;
 mod folders;
 mod scores;
 mod searching;
+mod telling;
 mod writing;
 
 use std::path::Path;

@@ -272,9 +272,7 @@ impl From<Explanation> for ExplainReply {
             hits: explained.hits.into_iter().map(Into::into).collect(),
             document: explained.document.map(Into::into),
             terms: explained.terms.into_iter().map(Into::into).collect(),
-            filter: explained
-                .filtered
-                .then_some(FilterView { documents: admitted.documents, chunks: admitted.chunks }),
+            filter: explained.filtered.then_some(FilterView { documents: admitted.documents, chunks: admitted.chunks }),
             dense: explained.dense.map(Into::into),
             bm25: explained.bm25.map(Into::into),
             reranked: explained.reranked,
@@ -320,12 +318,8 @@ impl From<ExplainedHit> for ExplainedHitView {
 
 impl From<Fused> for FusedView {
     fn from(Fused { rank, score, shares }: Fused) -> Self {
-        let share = |ListShare { list, score, reckoned, adds }| ContributionView {
-            list,
-            score,
-            reckoned,
-            contribution: adds,
-        };
+        let share =
+            |ListShare { list, score, reckoned, adds }| ContributionView { list, score, reckoned, contribution: adds };
         Self { rank, score, contributions: shares.into_iter().map(share).collect() }
     }
 }
