@@ -124,7 +124,7 @@ impl Cell {
                     Ok(Err(DeskError::GenerationDamaged(number)))
                 }
                 Err(BuildError::Index(IndexError::Damaged { .. })) => Ok(Ok(None)),
-                other => other.map(|snapshot| Ok(snapshot)),
+                other => other.map(Ok),
             }
         });
         opened.await.map_err(desk_error)?

@@ -43,6 +43,27 @@ pub enum Loss {
     Hit,
 }
 
+impl Loss {
+    /// The same in words for a person.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::UnknownDocument => "there is no such document",
+            Self::StillQueued => "it waits to be indexed",
+            Self::IndexingFailed => "it could not be read, so it is not in the index",
+            Self::NotInGeneration => "it is not in the generation that was asked",
+            Self::WithoutText => "it has no text to be found by",
+            Self::FilteredOut => "the filter shuts it out",
+            Self::BelowCandidates => "neither search has it among its best candidates",
+            Self::BelowRerankCandidates => "it was found, but too far down to be shown to the reranker",
+            Self::BelowTopK => "it was found, below the last hit",
+            Self::PushedOutByRerank => "it would be a hit, but the reranker put others above it",
+            Self::OverDocumentShare => "its document had its share of hits",
+            Self::Hit => "it is among the hits",
+        }
+    }
+}
+
 /// What became of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fate {

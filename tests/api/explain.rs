@@ -89,18 +89,26 @@ async fn a_document_that_is_no_hit_is_followed_to_where_it_was_lost_and_by_how_m
 
 #[tokio::test]
 async fn a_document_below_the_candidates_is_shown_beside_the_last_of_them() {
-    let settings = format!("{GENEROUS}[retrieval]\ncandidates = 2\ntop_k = 1\n");
-    let app = Root::new().tenant("acme", &settings, &HERDS).start().await;
+    let settings = format!("{GENEROUS}[retrieval]\ncandidates = 10\n");
+    let texts: Vec<(String, String)> =
+        (0..13).map(|at| (format!("d{at}.md"), format!("The herd number {at} grazes on meadow {}.", at * 7))).collect();
+    let documents: Vec<(&str, &str)> = texts.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
+    let app = Root::new().tenant("acme", &settings, &documents).start().await;
     let acme = app.tenant("acme").await;
-    let body = json!({ "query": "zebra migration", "mode": "bm25", "document_id": "tapir.md", "top_k": 1 });
-    let explained = explain(&acme, body).await;
-    assert_eq!(explained["document"]["stage"], "below_candidates");
-    let body = json!({ "query": "zebra migration office", "mode": "dense", "document_id": "menu.md", "top_k": 1 });
-    let explained = explain(&acme, body).await;
-    let (fate, chunk) = (&explained["document"], &explained["document"]["chunks"][0]["dense"]);
-    assert_eq!(fate["stage"], "below_candidates", "{fate}");
-    assert!(number(&chunk["rank"]) > 2.0 && number(&chunk["score"]) <= number(&chunk["last_candidate"]), "{fate}");
-    assert_eq!(chunk["last_candidate"], explained["dense"]["last_score"]);
+    for mode in ["dense", "bm25"] {
+        let mut stages = Vec::new();
+        for (id, _) in &texts {
+            let body = json!({ "query": "Where does the herd graze?", "mode": mode, "document_id": id, "top_k": 4 });
+            let explained = explain(&acme, body).await;
+            let (fate, place) = (&explained["document"], &explained["document"]["chunks"][0][mode]);
+            stages.push(fate["stage"].as_str().unwrap().to_owned());
+            assert_eq!(place["last_candidate"], explained[mode]["last_score"]);
+            let lost = number(&place["rank"]) > 10.0 && number(&place["score"]) <= number(&place["last_candidate"]);
+            assert_eq!(lost, fate["stage"] == "below_candidates", "{fate}");
+        }
+        let count = |stage: &str| stages.iter().filter(|one| *one == stage).count();
+        assert_eq!([count("hit"), count("below_top_k"), count("below_candidates")], [4, 6, 3], "{mode}: {stages:?}");
+    }
 }
 
 #[tokio::test]

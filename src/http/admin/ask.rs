@@ -18,9 +18,9 @@ use super::show::{self, Message};
 use super::state::AdminState;
 use super::steps::{self, Taken};
 use super::tenant::{TenantHead, status_of};
-use super::weigh::{Bar, GenerationChoice, ScoreCard, SideBySide, choices, milliseconds, times};
+use super::weigh::{Bar, Followed, GenerationChoice, ScoreCard, SideBySide, choices, milliseconds, times};
 use crate::actors::{Ask, Compared, DeskError};
-use crate::domain::{Answer, Citation, Hit, Mode, Outcome, Question, TenantId, Timestamp};
+use crate::domain::{Answer, Citation, DocumentId, Hit, Mode, Outcome, Question, TenantId, Timestamp};
 use crate::engine::Explanation;
 
 /// The question box and, once asked, what came of it.
@@ -67,6 +67,9 @@ pub struct AskForm {
     /// Whether each score is shown in its parts.
     #[serde(default)]
     pub explain: bool,
+    /// The id of a document to follow; empty for none.
+    #[serde(default)]
+    pub document: String,
 }
 
 /// A way to search.
@@ -103,6 +106,8 @@ pub struct Reply {
     pub generation: String,
     /// The same question to another generation.
     pub compared: Option<SideBySide>,
+    /// What became of the document that was followed.
+    pub followed: Option<Followed>,
 }
 
 /// A proof.
@@ -222,6 +227,7 @@ impl Reply {
             total: milliseconds(total),
             generation: format!("Generation {}", show::count(answer.index.generation)),
             compared: more.compared.as_ref().map(|compared| SideBySide::new(tenant, compared)),
+            followed: more.explained.as_ref().and_then(|explained| explained.document.as_ref()).map(Followed::new),
         }
     }
 }
@@ -303,14 +309,16 @@ async fn answer(at: &AtTenant, form: &AskForm) -> Result<(Answer, More), DeskErr
     let (query, top_k, mode) = (form.query.clone(), Some(form.top_k), Some(form.mode));
     let asked = Ask { query, top_k, mode, generation, ..Ask::default() };
     let answer = at.desk.ask(asked.clone()).await?;
-    let mut more = More::default();
-    if form.explain {
-        more.explained = Some(at.desk.explain(asked.clone(), None).await?);
+    let mut beside = More::default();
+    let document = Some(form.document.trim()).filter(|id| !id.is_empty()).map(DocumentId::parse).transpose();
+    let document = document.map_err(|_| DeskError::NotFound("document"))?;
+    if form.explain || document.is_some() {
+        beside.explained = Some(at.desk.explain(asked.clone(), document).await?);
     }
     if other.is_some() {
-        more.compared = Some(at.desk.compare(asked, other, generation).await?);
+        beside.compared = Some(at.desk.compare(asked, other, generation).await?);
     }
-    Ok((answer, more))
+    Ok((answer, beside))
 }
 
 /// The generation that a field of the form names; none when it is empty.

@@ -3,8 +3,11 @@
 use super::document::document_href;
 use super::show::{self, When};
 use crate::actors::{Compared, Held};
-use crate::domain::{SearchReply, TenantId, Timestamp};
-use crate::engine::{Change, Comparison, ExplainedHit, Moved};
+use crate::domain::{Hit, SearchReply, TenantId, Timestamp};
+use crate::engine::{
+    Alike, Change, ChunkFate, Comparison, ExplainedHit, Fate, ListPlace, ListShare, Loss, Moved, RerankMove,
+};
+use crate::index::TermShare;
 
 /// Width of a bar, in the units of its drawing.
 const BAR: f64 = 1000.0;
@@ -40,6 +43,19 @@ pub struct ScoreCard {
     pub words: Vec<Bar>,
     /// `The reranker moved it from 2 to 1 (0.9700)`; may be empty.
     pub rerank: String,
+}
+
+/// What became of the document that was followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    /// Whether it was found.
+    pub tone: show::Tone,
+    /// Its id.
+    pub id: String,
+    /// `It was found, below the last hit.`
+    pub words: show::Message,
+    /// `handbook.md#4: below_top_k, place 5 of the fused order, lacks 0.0412`.
+    pub chunks: Vec<String>,
 }
 
 /// What two generations find, side by side: the one it is compared with, and the one that was asked.
@@ -125,7 +141,7 @@ impl ScoreCard {
     /// The parts of this hit's score.
     pub fn new(explained: &ExplainedHit) -> Self {
         let fused = &explained.fused;
-        let list = |share: &crate::engine::ListShare| {
+        let list = |share: &ListShare| {
             let name = if share.list == "dense" { "meaning" } else { "words" };
             let own = if share.reckoned { "no place" } else { "own score" };
             Bar {
@@ -135,12 +151,12 @@ impl ScoreCard {
             }
         };
         let whole: f32 = explained.terms.iter().map(|term| term.score).sum();
-        let word = |term: &crate::index::TermShare| Bar {
+        let word = |term: &TermShare| Bar {
             name: show::name(&term.term),
             width: width(term.score.into(), whole.into()),
             text: format!("{:.2} ({}\u{202f}×, rarity {:.2})", term.score, term.frequency, term.idf),
         };
-        let moved = |moved: crate::engine::RerankMove| {
+        let moved = |moved: RerankMove| {
             format!("The reranker moved it from {} to {} ({:.4}).", moved.from, moved.to, moved.score)
         };
         Self {
@@ -152,12 +168,40 @@ impl ScoreCard {
     }
 }
 
+impl Followed {
+    /// What became of this document.
+    pub fn new(fate: &Fate) -> Self {
+        let tone = if fate.stage == Loss::Hit { show::Tone::Ok } else { show::Tone::Warn };
+        let problem = fate.problem.as_ref().map(|code| format!(" (`{code}`)")).unwrap_or_default();
+        let words = show::Message::sentence(&format!("{}{problem}", fate.stage.words()));
+        let chunk = |chunk: &ChunkFate| {
+            let list = |name: &str, at: Option<ListPlace>| {
+                let at = at?;
+                let rank = at.rank.map_or_else(|| "no place".to_owned(), |rank| format!("place {rank}"));
+                let score = |score: Option<f32>| score.map_or_else(|| "none".to_owned(), |score| format!("{score:.2}"));
+                Some(format!("{name} {rank} ({}, last candidate {})", score(at.score), score(at.last)))
+            };
+            let parts = [
+                Some(chunk.stage.words().to_owned()),
+                chunk.fused.map(|at| format!("place {} of the fused order", at.rank)),
+                chunk.rerank.map(|at| format!("place {} of the reranker's", at.rank)),
+                chunk.missing.map(|missing| format!("{missing:.4} short of the last hit")),
+                list("meaning", chunk.dense),
+                list("words", chunk.bm25),
+            ];
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            format!("{}: {}", show::name(&chunk.chunk_id), parts.join(" · "))
+        };
+        Self { tone, id: show::name(fate.document_id.as_str()), words, chunks: fate.chunks.iter().map(chunk).collect() }
+    }
+}
+
 impl SideBySide {
     /// The two lists of this comparison.
     pub fn new(tenant: &TenantId, compared: &Compared) -> Self {
         let by = match compared.alike {
-            crate::engine::Alike::Chunk => "hits",
-            crate::engine::Alike::Document => "documents",
+            Alike::Chunk => "hits",
+            Alike::Document => "documents",
         };
         let list = |id, found: &SearchReply, old: bool| ComparedList {
             id,
@@ -172,10 +216,10 @@ impl SideBySide {
 }
 
 impl ComparedRow {
-    fn new(tenant: &TenantId, hit: &crate::domain::Hit, compared: &Compared, old: bool) -> Self {
+    fn new(tenant: &TenantId, hit: &Hit, compared: &Compared, old: bool) -> Self {
         let id = match compared.alike {
-            crate::engine::Alike::Chunk => hit.chunk_id.as_str(),
-            crate::engine::Alike::Document => hit.document_id.as_str(),
+            Alike::Chunk => hit.chunk_id.as_str(),
+            Alike::Document => hit.document_id.as_str(),
         };
         let (change, tone) = said(&compared.comparison, id, old);
         let generation = if old { compared.from.index.generation } else { compared.to.index.generation };
@@ -207,7 +251,6 @@ fn said(comparison: &Comparison, id: &str, old: bool) -> (String, show::Tone) {
 mod tests {
     use super::*;
     use crate::domain::IndexStamp;
-    use crate::engine::Alike;
     use crate::http::admin::samples;
 
     #[test]

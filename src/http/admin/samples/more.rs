@@ -2,8 +2,11 @@
 
 use super::{Words, ago, answer, hit};
 use crate::actors::{Compared, Held};
-use crate::domain::{IndexStamp, Mode, SearchReply, Timings};
-use crate::engine::{Alike, Candidacy, Comparison, ExplainedHit, Explanation, Fused, ListShare, RerankMove};
+use crate::domain::{DocumentId, IndexStamp, Mode, SearchReply, StageRank, Timings};
+use crate::engine::{
+    Alike, Candidacy, ChunkFate, Comparison, ExplainedHit, Explanation, Fate, Fused, ListPlace, ListShare, Loss,
+    RerankMove,
+};
 use crate::http::admin::ask::More;
 use crate::index::{Admitted, GenerationInfo, IndexSpec, TermShare};
 
@@ -49,6 +52,18 @@ pub fn more(words: Words) -> More {
         rerank: Some(RerankMove { from: 2, to: hit.rank, score: 0.97 }),
         hit,
     });
+    let place = |score| Some(ListPlace { rank: Some(140), score: Some(score), last: Some(0.2) });
+    let chunk = ChunkFate {
+        chunk_id: words.say("works-agreement.md#7"),
+        stage: Loss::BelowTopK,
+        fused: Some(StageRank { rank: 5, score: 0.41 }),
+        rerank: None,
+        missing: Some(0.0412),
+        dense: place(0.1),
+        bm25: place(0.15),
+    };
+    let lost = Fate::absent(DocumentId::parse(&words.say("works-agreement.md")).unwrap(), Loss::BelowTopK);
+    let fate = Fate { missing: Some(0.0412), chunks: vec![chunk], ..lost };
     let candidacy = Candidacy { depth: 100, found: 100, last: Some(0.2) };
     let explained = Explanation {
         mode: Mode::Hybrid,
@@ -60,7 +75,7 @@ pub fn more(words: Words) -> More {
         bm25: Some(candidacy),
         reranked: Some(30),
         per_document: 3,
-        document: None,
+        document: Some(fate),
         timings_ms: Timings::new(),
         index: index(12),
         degraded: Vec::new(),

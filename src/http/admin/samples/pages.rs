@@ -239,7 +239,13 @@ impl Gallery {
         let found = answer(self.words);
         let none = Answer { outcome: Outcome::NoEvidence, answer: String::new(), citations: vec![], ..found.clone() };
         let (generation, compare) = ("12".to_owned(), "11".to_owned());
-        let looking_back = AskForm { generation, compare, explain: true, ..asked.clone() };
+        let looking_back = AskForm {
+            generation,
+            compare,
+            explain: true,
+            document: self.words.say("works-agreement.md"),
+            ..asked.clone()
+        };
         let looking_back = self.ask_page(looking_back).choosing(choices(&generations(), now()));
         let refusal = self.message("the index is being built for the first time: try again in a moment");
         vec![

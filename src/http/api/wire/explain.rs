@@ -245,25 +245,6 @@ fn stage() -> Object {
     ])
 }
 
-/// A stage in words for a person.
-#[must_use]
-pub fn loss_words(stage: Loss) -> &'static str {
-    match stage {
-        Loss::UnknownDocument => "there is no such document",
-        Loss::StillQueued => "it waits to be indexed",
-        Loss::IndexingFailed => "it could not be read, so it is not in the index",
-        Loss::NotInGeneration => "it is not in the generation that was asked",
-        Loss::WithoutText => "it has no text to be found by",
-        Loss::FilteredOut => "the filter shuts it out",
-        Loss::BelowCandidates => "neither search has it among its best candidates",
-        Loss::BelowRerankCandidates => "it was found, but too far down to be shown to the reranker",
-        Loss::BelowTopK => "it was found, below the last hit",
-        Loss::PushedOutByRerank => "it would be a hit, but the reranker put others above it",
-        Loss::OverDocumentShare => "its document had its share of hits",
-        Loss::Hit => "it is among the hits",
-    }
-}
-
 impl From<Explanation> for ExplainReply {
     fn from(explained: Explanation) -> Self {
         let admitted = explained.admitted;
@@ -329,7 +310,7 @@ impl From<Fate> for FateView {
         Self {
             document_id: fate.document_id.into(),
             stage: fate.stage,
-            message: loss_words(fate.stage).to_owned(),
+            message: fate.stage.words().to_owned(),
             rank: fate.rank,
             missing: fate.missing,
             problem: fate.problem,
