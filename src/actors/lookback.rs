@@ -173,3 +173,44 @@ impl Desk {
         Ok((start, end, text[start..end].to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::{Generations, IndexSpec};
+
+    /// Empty generations 1 to 3.
+    fn snapshots(folder: &std::path::Path) -> Vec<Arc<Snapshot>> {
+        let spec = IndexSpec { embedder: "test".into(), dimension: 4, parser: 1, chunker: "1".into(), analyser: 1 };
+        let generations = Generations::new(folder);
+        (0..3).map(|_| Arc::new(generations.begin(&spec, "boot").unwrap().snapshot())).collect()
+    }
+
+    fn open(looked_back: &LookedBack) -> Vec<u64> {
+        (1..=3).filter(|number| looked_back.find(*number).0.is_some()).collect()
+    }
+
+    #[test]
+    fn the_last_few_that_were_asked_stay_open() {
+        let (dir, looked_back) = (tempfile::tempdir().unwrap(), LookedBack::default());
+        let all = snapshots(dir.path());
+        assert!(looked_back.keep(&all[0], 0) && looked_back.keep(&all[1], 0));
+        assert!(looked_back.find(1).0.is_some(), "asked again, it is not the next to go");
+        assert!(looked_back.keep(&all[2], 0));
+        assert_eq!(open(&looked_back), [1, 3]);
+    }
+
+    #[test]
+    fn what_was_opened_before_all_were_forgotten_is_not_kept() {
+        let (dir, looked_back) = (tempfile::tempdir().unwrap(), LookedBack::default());
+        let all = snapshots(dir.path());
+        assert!(looked_back.keep(&all[0], 0));
+        let (_, before) = looked_back.find(2);
+        looked_back.forget();
+        assert_eq!(open(&looked_back), []);
+        assert!(!looked_back.keep(&all[1], before));
+        let (_, now) = looked_back.find(2);
+        assert!(looked_back.keep(&all[1], now));
+        assert_eq!(open(&looked_back), [2]);
+    }
+}

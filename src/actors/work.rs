@@ -265,6 +265,8 @@ pub(super) async fn remove(cell: Arc<Cell>, shared: Shared, id: DocumentId) -> R
     })
     .await
     .map_err(desk_error)?;
+    // From here on an older generation is opened without it; one that is open already may still hold it.
+    cell.forget_looked_back();
     let writer = Arc::clone(&cell.writer).lock_owned().await;
     let indexed: Option<(u32, u64)> = cell
         .snapshot()
@@ -273,7 +275,6 @@ pub(super) async fn remove(cell: Arc<Cell>, shared: Shared, id: DocumentId) -> R
         let (kept, gone) = (Arc::clone(&cell), vec![id.clone()]);
         blocking(move || take_out(&kept, writer, &gone)).await.map_err(desk_error)?;
     }
-    cell.forget_looked_back();
     shared.ledger.forget_documents(&cell.id, vec![id.clone()]).await?;
     if stored.is_none() && indexed.is_none() {
         return Err(DeskError::NotFound("document"));
