@@ -2,7 +2,7 @@
 
 use super::{Words, ago, answer, hit};
 use crate::actors::{Compared, Held};
-use crate::domain::{DocumentId, IndexStamp, Mode, SearchReply, StageRank, Timings};
+use crate::domain::{DocumentId, Hit, IndexStamp, Mode, SearchReply, StageRank, Timings};
 use crate::engine::{
     Alike, Candidacy, ChunkFate, Comparison, ExplainedHit, Explanation, Fate, Fused, ListPlace, ListShare, Loss,
     RerankMove,
@@ -39,7 +39,8 @@ pub fn more(words: Words) -> More {
         index: index(generation),
         degraded: Vec::new(),
     };
-    let (from, to) = (reply(11, vec![hit(2), hit(1), hit(4)]), reply(12, found.clone()));
+    let (second, first) = (Hit { rank: 1, ..hit(2) }, Hit { rank: 2, ..hit(1) });
+    let (from, to) = (reply(11, vec![second, first, Hit { rank: 3, ..hit(4) }]), reply(12, found.clone()));
     let comparison = Comparison::of(&from.hits, &to.hits, Alike::Chunk);
     let share = |list, score, adds| ListShare { list, score, reckoned: false, adds };
     let explained = found.into_iter().map(|hit| ExplainedHit {
