@@ -16,6 +16,7 @@ use super::directory::{Health, TenantStatus};
 use super::index::IndexMsg;
 use super::jobs::MOST_FOLLOWERS;
 use super::limits::Doors;
+use super::lookback::LookedBack;
 use crate::config::TenantSettings;
 use crate::domain::{TenantId, Timestamp};
 use crate::engine::Engine;
@@ -48,6 +49,7 @@ pub(super) struct Cell {
     /// Held while a purge is under way.
     pub purging: Arc<tokio::sync::Mutex<()>>,
     pub actor: ArcSwapOption<ActorRef<IndexMsg>>,
+    pub(super) looked_back: LookedBack,
     snapshot: ArcSwapOption<Snapshot>,
     health: watch::Sender<Health>,
     restarts: AtomicU64,
@@ -77,6 +79,7 @@ impl Cell {
             followers: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
             purging: Arc::default(),
             actor: ArcSwapOption::empty(),
+            looked_back: LookedBack::default(),
             snapshot: ArcSwapOption::empty(),
             health: watch::Sender::new(Health::Building { since: Timestamp::now() }),
             restarts: AtomicU64::new(0),
@@ -95,11 +98,13 @@ impl Cell {
         let info = next.info();
         self.metrics.index(info.documents, info.chunks, info.bytes, info.number);
         self.metrics.ready(true);
-        self.snapshot.store(Some(Arc::new(next)));
+        let number = next.generation();
+        let before = self.snapshot.swap(Some(Arc::new(next)));
+        if before.is_none_or(|before| before.generation() != number) {
+            // It may serve now, or be pruned.
+            self.forget_looked_back();
+        }
     }
-
-    /// Lets go of older generations that were opened to look back.
-    pub(super) fn forget_looked_back(&self) {}
 
     pub(super) fn health(&self) -> Health {
         self.health.borrow().clone()

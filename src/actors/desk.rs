@@ -17,7 +17,7 @@ use super::index::IndexMsg;
 use super::records;
 use super::refusal::DeskError;
 use super::supervisor::SupervisorMsg;
-use super::work::{self, Shared};
+use super::work::Shared;
 use crate::config::TenantSettings;
 use crate::domain::{
     Answer, Attributes, Conversation, DocumentId, DocumentState, DocumentStatus, Filter, Job, JobId, JobKind, Mode,
@@ -47,6 +47,8 @@ pub struct Ask {
     pub rerank: Option<bool>,
     /// Whether hits bring the text of the passages around them.
     pub passages: bool,
+    /// A kept generation to ask; the one that serves when unset.
+    pub generation: Option<u64>,
 }
 
 /// An upload that has been accepted.
@@ -144,10 +146,10 @@ impl Desk {
     /// # Errors
     /// When the question is refused, the index is not ready, or too many ask at once.
     pub async fn ask(&self, ask: Ask) -> Result<Answer, DeskError> {
-        let (settings, metrics) = (self.settings(), &self.cell.metrics);
+        let (settings, metrics, generation) = (self.settings(), &self.cell.metrics, ask.generation);
         let (question, conversation) = self.question(ask, &settings)?;
         let _permit = self.enter("concurrency")?;
-        let snapshot = self.snapshot()?;
+        let snapshot = self.state_of(generation).await?;
         let answer = self.shared.engine.ask(&snapshot, question, conversation.as_ref(), &settings, metrics).await;
         answer.inspect_err(|_| metrics.query(QueryOutcome::Error)).map_err(Into::into)
     }
@@ -157,10 +159,10 @@ impl Desk {
     /// # Errors
     /// As [`Desk::ask`].
     pub async fn begin_answer(&self, ask: Ask) -> Result<Asked, DeskError> {
-        let (settings, metrics) = (self.settings(), &self.cell.metrics);
+        let (settings, metrics, generation) = (self.settings(), &self.cell.metrics, ask.generation);
         let (question, conversation) = self.question(ask, &settings)?;
         let permit = self.enter("concurrency")?;
-        let snapshot = self.snapshot()?;
+        let snapshot = self.state_of(generation).await?;
         let found = self.shared.engine.evidence(&snapshot, question, conversation.as_ref(), &settings, metrics).await;
         let found = found.inspect_err(|_| metrics.query(QueryOutcome::Error))?;
         let (engine, metrics) = (self.shared.engine.clone(), metrics.clone());
@@ -172,14 +174,18 @@ impl Desk {
     /// # Errors
     /// As [`Desk::ask`].
     pub async fn search(&self, ask: Ask) -> Result<SearchReply, DeskError> {
-        let settings = self.settings();
+        let (settings, generation) = (self.settings(), ask.generation);
         let (question, _) = self.question(ask, &settings)?;
         let _permit = self.enter("concurrency")?;
-        let snapshot = self.snapshot()?;
+        let snapshot = self.state_of(generation).await?;
         Ok(self.shared.engine.search(&snapshot, &question, &settings.retrieval, &self.cell.metrics).await?)
     }
 
-    fn question(&self, ask: Ask, settings: &TenantSettings) -> Result<(Question, Option<Conversation>), DeskError> {
+    pub(super) fn question(
+        &self,
+        ask: Ask,
+        settings: &TenantSettings,
+    ) -> Result<(Question, Option<Conversation>), DeskError> {
         let top_k = ask.top_k.unwrap_or(settings.retrieval.top_k as u64);
         let mode = ask.mode.unwrap_or(settings.retrieval.mode);
         if ask.messages.is_some() && !ask.query.is_empty() {
@@ -198,11 +204,11 @@ impl Desk {
         Ok((question, conversation))
     }
 
-    fn enter(&self, policy: &'static str) -> Result<OwnedSemaphorePermit, DeskError> {
+    pub(super) fn enter(&self, policy: &'static str) -> Result<OwnedSemaphorePermit, DeskError> {
         self.cell.doors.enter().inspect_err(|_| self.cell.metrics.rate_limited(policy))
     }
 
-    fn snapshot(&self) -> Result<Arc<Snapshot>, DeskError> {
+    pub(super) fn snapshot(&self) -> Result<Arc<Snapshot>, DeskError> {
         self.cell.snapshot().ok_or_else(|| match self.cell.health() {
             Health::Quarantined { cause } => DeskError::Quarantined(cause),
             _ => DeskError::IndexNotReady,
@@ -310,12 +316,7 @@ impl Desk {
         start: usize,
         end: Option<usize>,
     ) -> Result<(usize, usize, String), DeskError> {
-        let (snapshot, id) = (self.snapshot()?, id.clone());
-        // A large document takes milliseconds to unpack.
-        let text = work::blocking(move || Ok(snapshot.text(&id)?)).await.map_err(work::desk_error)?;
-        let text = text.ok_or(DeskError::NotFound("document"))?;
-        let (start, end) = inward(&text, start, end.unwrap_or(text.len()));
-        Ok((start, end, text[start..end].to_owned()))
+        self.text_in(None, id, start, end).await
     }
 
     /// Deletes a document: gone from disk and from every generation when it returns.
@@ -366,7 +367,7 @@ impl Desk {
 }
 
 /// Moves a range inward to what can be cut out of `text`.
-fn inward(text: &str, start: usize, end: usize) -> (usize, usize) {
+pub(super) fn inward(text: &str, start: usize, end: usize) -> (usize, usize) {
     let start = (start.min(text.len())..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
     let end = text.floor_char_boundary(end.min(text.len())).max(start);
     (start, end)

@@ -183,6 +183,8 @@ pub(super) async fn remove(cell: Arc<Cell>, shared: Shared, id: DocumentId, by: 
     })
     .await
     .map_err(desk_error)?;
+    // From here on an older generation is opened without it; one that is open already may still hold it.
+    cell.forget_looked_back();
     let slot = Arc::clone(&cell.writer).lock_owned().await;
     let (kept, gone) = (Arc::clone(&cell), vec![id.clone()]);
     let taken = blocking(move || take_out(&kept, slot, &gone)).await.map_err(desk_error)?;

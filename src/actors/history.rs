@@ -139,7 +139,9 @@ impl Desk {
             drop(slot);
             Ok(deleted)
         });
-        if deleted.await.map_err(desk_error)? { Ok(()) } else { Err(DeskError::NotFound("generation")) }
+        let deleted = deleted.await.map_err(desk_error)?;
+        self.cell.forget_looked_back();
+        if deleted { Ok(()) } else { Err(DeskError::NotFound("generation")) }
     }
 
     /// What generation `to` has apart from `from`.

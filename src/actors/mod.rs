@@ -4,6 +4,7 @@
 //!
 //! - `supervisor` knows which tenants should live and restarts their actors.
 //! - `index` is a tenant's only writer: it takes microseconds a message and starts the tasks in `open`, `work` and `rebuild`.
+//! - `lookback` opens older generations for the questions that name one.
 //! - `cell` is what outlives an actor: snapshot, settings, limits, the open writer.
 
 mod asked;
@@ -12,11 +13,13 @@ mod cell;
 mod desk;
 mod directory;
 mod erase;
+mod explain;
 mod faults;
 mod history;
 mod index;
 mod jobs;
 mod limits;
+mod lookback;
 mod open;
 mod preview;
 mod rebuild;
@@ -31,6 +34,7 @@ mod work;
 pub use asked::Asked;
 pub use desk::{Ask, Desk, JobTicket, Limited, Removed, Upload};
 pub use directory::{Health, Parts, TenantStatus, Tenants};
+pub use explain::Compared;
 pub use faults::{Fault, Faults, Place};
 pub use history::{Activated, GenerationDiff, Held};
 pub use jobs::Following;

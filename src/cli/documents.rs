@@ -39,6 +39,9 @@ pub(super) struct QueryArgs {
     /// How to search
     #[arg(long, value_enum)]
     mode: Option<ModeArg>,
+    /// A kept generation to ask; the one that serves when unset
+    #[arg(long, value_name = "N")]
+    generation: Option<u64>,
 }
 
 pub(super) async fn ingest(config: Config, args: IngestArgs, print: Printer) -> Result<(), Failure> {
@@ -115,6 +118,9 @@ pub(super) async fn query(config: Config, args: QueryArgs, print: Printer) -> Re
     let mut body = json!({ "query": args.question });
     if let Some(top_k) = args.top_k {
         body["top_k"] = top_k.into();
+    }
+    if let Some(generation) = args.generation {
+        body["generation"] = generation.into();
     }
     if let Some(mode) = args.mode {
         body["mode"] = serde_json::to_value(Mode::from(mode)).map_err(anyhow::Error::from)?;

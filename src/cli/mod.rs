@@ -9,6 +9,7 @@ mod demo;
 mod documents;
 mod eval;
 mod eval_answers;
+mod explain;
 mod extract;
 mod generations;
 mod golden;
@@ -58,6 +59,8 @@ enum Verb {
     Ingest(documents::IngestArgs),
     /// Ask a tenant's documents
     Query(documents::QueryArgs),
+    /// Say why a question finds what it finds, or does not find a document
+    Explain(explain::ExplainArgs),
     /// Build a new generation beside the serving one
     Reindex(tenants::ReindexArgs),
     /// List a tenant's jobs, cancel or retry one
@@ -169,6 +172,7 @@ async fn dispatch(Cli { common, verb }: Cli) -> Result<(), Failure> {
         Verb::Tenant(verb) => tenants::run(config, verb, print).await,
         Verb::Ingest(args) => documents::ingest(config, args, print).await,
         Verb::Query(args) => documents::query(config, args, print).await,
+        Verb::Explain(args) => explain::run(config, args, print).await,
         Verb::Reindex(args) => tenants::reindex(config, args, print).await,
         Verb::Purge(args) => tenants::purge(config, args, print).await,
         Verb::Golden(args) => golden::run(config, args, print).await,

@@ -6,7 +6,9 @@
 mod ask;
 mod build;
 mod cite;
+mod compare;
 mod eval;
+mod explain;
 mod forecast;
 mod gate;
 mod measure;
@@ -14,17 +16,21 @@ mod pick;
 mod prepare;
 mod scoring;
 mod search;
+mod why_not;
 
 use std::sync::Arc;
 
 pub use ask::{Found, Told};
 pub use build::{Build, BuildError, Pipeline, Step};
+pub use compare::{Alike, Change, Comparison, Moved};
 pub use eval::{Per, Scores, SpanScores};
+pub use explain::{Candidacy, ExplainedHit, Explanation, Fused, ListShare, RerankMove};
 pub use forecast::Forecast;
 pub use measure::{IngestionSpeed, SearchSpeed, Spread, measure_search};
 pub use prepare::{PrepareError, Prepared};
 pub use scoring::{EvidenceScores, QuoteScores};
 pub use search::SearchError;
+pub use why_not::{ChunkFate, Fate, ListPlace, Loss};
 
 use crate::answer::Answerers;
 use crate::config::{ChunkingSettings, TenantSettings};

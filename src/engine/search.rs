@@ -63,14 +63,14 @@ pub(super) fn millis(took: Duration) -> f64 {
 
 /// What the two searches found.
 #[derive(Default)]
-struct Candidates {
+pub(super) struct Candidates {
     /// The question's vector, where there is one.
-    vector: Option<Arc<[f32]>>,
-    dense: Vec<Ranked>,
-    words: Vec<Ranked>,
+    pub vector: Option<Arc<[f32]>>,
+    pub dense: Vec<Ranked>,
+    pub words: Vec<Ranked>,
     /// Whether there may be more of the question's words beyond the list's end.
-    words_full: bool,
-    degraded: Vec<Degradation>,
+    pub words_full: bool,
+    pub degraded: Vec<Degradation>,
 }
 
 /// What the search by meaning found, and how long its two parts took.
@@ -83,7 +83,7 @@ struct Meant {
 
 impl Candidates {
     /// One list, best first: the two fused, or the one there is.
-    fn fused(&self, snapshot: &Snapshot, mode: Mode) -> Vec<Ranked> {
+    pub(super) fn fused(&self, snapshot: &Snapshot, mode: Mode) -> Vec<Ranked> {
         let cosine = |key| snapshot.cosine(key, self.vector.as_deref()?);
         match mode {
             Mode::Hybrid => fuse(&self.dense, &self.words, self.words_full, cosine),
@@ -151,7 +151,7 @@ impl Engine {
         Ok(found.fused(snapshot, mode))
     }
 
-    async fn candidates(
+    pub(super) async fn candidates(
         &self,
         snapshot: &Snapshot,
         question: &Question,

@@ -9,7 +9,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _};
 
-use super::api::{documents, generations, golden, index, jobs, operator, query, stream, tokens};
+use super::api::{compare, documents, explain, generations, golden, index, jobs, operator, query, stream, tokens};
 use super::ops;
 use super::problem::{ApiError, Problem};
 
@@ -24,6 +24,7 @@ use super::problem::{ApiError, Problem};
     paths(
         query::query,
         query::search,
+        explain::explain,
         documents::upload,
         documents::list,
         documents::show,
@@ -42,6 +43,7 @@ use super::problem::{ApiError, Problem};
         generations::list,
         generations::activate,
         generations::diff,
+        compare::compare,
         generations::pin,
         generations::unpin,
         generations::delete,

@@ -13,7 +13,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
-use super::api::{FORM_OVERHEAD, documents, generations, golden, index, jobs, operator, query, tokens};
+use super::api::{
+    FORM_OVERHEAD, compare, documents, explain, generations, golden, index, jobs, operator, query, tokens,
+};
 use super::auth::{self, Gate};
 use super::codes::Code;
 use super::envelope::{Envelope, envelope};
@@ -75,6 +77,7 @@ fn tenant_routes() -> Router<HttpState> {
         .route("/query", ask(post(query::seed)))
         .route("/api/v1/query", ask(post(query::query)))
         .route("/api/v1/search", ask(post(query::search)))
+        .route("/api/v1/explain", ask(post(explain::explain)))
         .route("/api/v1/documents", read(get(documents::list)))
         .route("/api/v1/documents/{id}", read(get(documents::show)).merge(write(delete(documents::delete))))
         .route("/api/v1/documents/{id}/text", read(get(documents::text)))
@@ -89,6 +92,7 @@ fn tenant_routes() -> Router<HttpState> {
         .route("/api/v1/generations", follow(get(generations::list)))
         .route("/api/v1/generations/{n}", build(delete(generations::delete)))
         .route("/api/v1/generations/{n}/activate", build(post(generations::activate)))
+        .route("/api/v1/generations/{n}/compare", ask(post(compare::compare)))
         .route("/api/v1/generations/{n}/diff", follow(get(generations::diff)))
         .route("/api/v1/generations/{n}/pin", build(put(generations::pin).delete(generations::unpin)))
 }

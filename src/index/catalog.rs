@@ -74,6 +74,15 @@ pub(super) struct Allowed {
     pub chunks: u64,
 }
 
+impl Allowed {
+    /// One document alone.
+    pub fn of(number: u64, chunks: u32) -> Self {
+        let mut allowed = Self { documents: vec![(number, chunks)], chunks: chunks.into(), ..Self::default() };
+        allowed.numbers.insert(number);
+        allowed
+    }
+}
+
 /// The documents of one state. Numbers only grow: one that was given is never given again in the same generation.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Catalog {
@@ -225,9 +234,18 @@ impl Catalog {
 
     /// The documents that `filter` lets answer.
     pub fn allowed(&self, filter: &Filter) -> Allowed {
+        self.those(|entry| filter.matches(&|key| fact(entry, key)))
+    }
+
+    /// All documents, as a filter that lets everything through.
+    pub fn all(&self) -> Allowed {
+        self.those(|_| true)
+    }
+
+    fn those(&self, may: impl Fn(&DocumentEntry) -> bool) -> Allowed {
         let mut allowed = Allowed::default();
         for (&number, entry) in &self.entries {
-            if filter.matches(&|key| fact(entry, key)) {
+            if may(entry) {
                 allowed.numbers.insert(number);
                 allowed.documents.push((number, entry.chunks));
                 allowed.chunks += u64::from(entry.chunks);

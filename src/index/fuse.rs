@@ -18,6 +18,65 @@ struct Both {
     words: f32,
 }
 
+/// What two searches found, and the greatest of each, which all are divided by.
+struct Gathered {
+    found: HashMap<u64, Both>,
+    nearest: f32,
+    wordiest: f32,
+}
+
+/// What each search adds to a chunk's fused score, which is the sum of the two.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FusedShare {
+    /// The chunk's cosine, -1 where nothing is known of it.
+    pub cosine: f32,
+    /// Its BM25 score; half of the list's last, where the list had no room for it.
+    pub bm25: f32,
+    /// What its meaning adds.
+    pub meaning: f32,
+    /// What its words add.
+    pub words: f32,
+}
+
+impl FusedShare {
+    /// The fused score.
+    #[must_use]
+    pub fn score(&self) -> f32 {
+        self.meaning + self.words
+    }
+}
+
+impl Gathered {
+    fn of(dense: &[Ranked], words: &[Ranked], full: bool, cosine: impl Fn(u64) -> Option<f32>) -> Self {
+        let last = words.last().map_or(0.0, |last| last.score);
+        let beyond = if full { last * BEYOND } else { 0.0 };
+        let mut found: HashMap<u64, Both> = HashMap::with_capacity(dense.len() + words.len());
+        for hit in dense {
+            found.entry(hit.key).or_insert(Both { cosine: hit.score.max(-1.0), words: beyond });
+        }
+        for hit in words {
+            let both = found.entry(hit.key);
+            let both = both.or_insert_with(|| Both {
+                cosine: cosine(hit.key).map_or(-1.0, |found| found.max(-1.0)),
+                words: hit.score,
+            });
+            both.words = both.words.max(hit.score);
+        }
+        let most = |score: fn(&Both) -> f32| found.values().map(score).fold(f32::MIN_POSITIVE, f32::max);
+        let (nearest, wordiest) = (most(|both| both.cosine + 1.0), most(|both| both.words));
+        Self { found, nearest, wordiest }
+    }
+
+    /// Each chunk with what the two lists add to its score, in no order.
+    fn shares(&self) -> impl Iterator<Item = (u64, FusedShare)> {
+        self.found.iter().map(|(&key, &Both { cosine, words: bm25 })| {
+            let meaning = MEANING * (cosine + 1.0) / self.nearest;
+            let words = (1.0 - MEANING) * bm25 / self.wordiest;
+            (key, FusedShare { cosine, bm25, meaning, words })
+        })
+    }
+}
+
 /// Fuses what two searches found by their scores, each divided by the greatest it can be for this question: cosines from
 /// -1 to the best found, BM25 from 0 to the best found (the convex combination "TM2C2" of the paper above).
 ///
@@ -26,26 +85,21 @@ struct Both {
 /// ties to the smaller key.
 #[must_use]
 pub fn fuse(dense: &[Ranked], words: &[Ranked], full: bool, cosine: impl Fn(u64) -> Option<f32>) -> Vec<Ranked> {
-    let last = words.last().map_or(0.0, |last| last.score);
-    let beyond = if full { last * BEYOND } else { 0.0 };
-    let mut found: HashMap<u64, Both> = HashMap::with_capacity(dense.len() + words.len());
-    for hit in dense {
-        found.entry(hit.key).or_insert(Both { cosine: hit.score.max(-1.0), words: beyond });
-    }
-    for hit in words {
-        let both = found.entry(hit.key);
-        let both = both.or_insert_with(|| Both {
-            cosine: cosine(hit.key).map_or(-1.0, |found| found.max(-1.0)),
-            words: hit.score,
-        });
-        both.words = both.words.max(hit.score);
-    }
-    let most = |score: fn(&Both) -> f32| found.values().map(score).fold(f32::MIN_POSITIVE, f32::max);
-    let (nearest, wordiest) = (most(|both| both.cosine + 1.0), most(|both| both.words));
-    let score = |both: Both| MEANING * (both.cosine + 1.0) / nearest + (1.0 - MEANING) * both.words / wordiest;
-    let mut fused: Vec<Ranked> = found.iter().map(|(&key, both)| Ranked { key, score: score(*both) }).collect();
+    let gathered = Gathered::of(dense, words, full, cosine);
+    let mut fused: Vec<Ranked> = gathered.shares().map(|(key, share)| Ranked { key, score: share.score() }).collect();
     best_first(&mut fused);
     fused
+}
+
+/// What each list adds to the scores that [`fuse`] gives, by key; for explaining.
+#[must_use]
+pub fn fused_shares(
+    dense: &[Ranked],
+    words: &[Ranked],
+    full: bool,
+    cosine: impl Fn(u64) -> Option<f32>,
+) -> HashMap<u64, FusedShare> {
+    Gathered::of(dense, words, full, cosine).shares().collect()
 }
 
 /// Orders by falling score; equal scores by key, so that the same hits always come in the same order.
@@ -117,6 +171,18 @@ mod tests {
             let mut found = keys(&fused);
             found.sort_unstable();
             prop_assert_eq!(found, wanted);
+        }
+
+        #[test]
+        fn what_the_two_lists_add_sums_to_the_fused_score_of_each_hit((dense, words) in lists(), full: bool) {
+            let cosine = |key| (key % 3 > 0).then_some(0.25);
+            let (fused, shares) = (fuse(&dense, &words, full, cosine), fused_shares(&dense, &words, full, cosine));
+            prop_assert_eq!(fused.len(), shares.len());
+            for hit in fused {
+                let FusedShare { meaning, words, .. } = shares[&hit.key];
+                prop_assert!((meaning + words - hit.score).abs() < 1e-6);
+                prop_assert!(meaning >= 0.0 && words >= 0.0);
+            }
         }
 
         #[test]

@@ -10,6 +10,7 @@
 //! snapshot.rs     one state of one generation, as queries read it
 //!   words.rs      BM25, stored chunks and texts (tantivy)                        schema.rs    how they stand there
 //!   vectors.rs    dense search: few vectors flat, many in graph.rs (usearch)
+//!   telling.rs    why it finds what it finds, and the same without some documents
 //!   catalog.rs    documents in memory: numbers, entries, hashes, languages
 //!   progress.rs   what a build has so far, what failed its checks, notes beside a generation
 //!   purge.rs      deleted text leaves the disk
@@ -34,6 +35,7 @@ mod progress;
 mod purge;
 mod schema;
 mod snapshot;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod vectors;
@@ -47,7 +49,7 @@ use serde::{Deserialize, Serialize};
 pub use analysis::ANALYSER_VERSION;
 pub use catalog::{document_of, key_of};
 pub use error::IndexError;
-pub use fuse::fuse;
+pub use fuse::{FusedShare, fuse, fused_shares};
 pub use generations::Generations;
 pub use snapshot::Snapshot;
 pub use writer::GenerationWriter;
@@ -126,6 +128,41 @@ pub struct IndexedDocument {
     pub chunks: Vec<Chunk>,
     /// One a chunk.
     pub vectors: Vec<Vec<f32>>,
+}
+
+/// A term of a question, and what it weighs in every chunk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TermWeight {
+    /// The term, as the analyser made it.
+    pub term: String,
+    /// How often the question names it.
+    pub times: u32,
+    /// Chunks it stands in.
+    pub chunks: u64,
+    /// How rare it is: BM25's inverse document frequency.
+    pub idf: f32,
+}
+
+/// What a term of a question adds to the BM25 score of a chunk; what all add sums to the score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TermShare {
+    /// The term.
+    pub term: String,
+    /// As in [`TermWeight`].
+    pub idf: f32,
+    /// How often it stands in the chunk.
+    pub frequency: u32,
+    /// What it adds.
+    pub score: f32,
+}
+
+/// What a filter lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admitted {
+    /// Documents.
+    pub documents: u64,
+    /// Their chunks.
+    pub chunks: u64,
 }
 
 /// A stored chunk, fetched by key.

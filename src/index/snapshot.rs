@@ -27,6 +27,8 @@ struct State {
     vectors: Vectors,
     catalog: Arc<Catalog>,
     filters: Mutex<VecDeque<(Filter, Arc<Allowed>)>>,
+    /// The documents that answer where no filter says less; all of them when unset.
+    only: Option<Arc<Allowed>>,
 }
 
 impl Snapshot {
@@ -39,13 +41,27 @@ impl Snapshot {
         vectors: Vectors,
         catalog: Arc<Catalog>,
     ) -> Self {
-        Self(Arc::new(State { info, revision, fields, words, vectors, catalog, filters: Mutex::default() }))
+        Self(Arc::new(State { info, revision, fields, words, vectors, catalog, filters: Mutex::default(), only: None }))
     }
 
     /// The same state under other figures of its generation.
     pub(super) fn with_info(&self, info: GenerationInfo) -> Self {
         let State { revision, fields, words, vectors, catalog, .. } = &*self.0;
         Self::new(info, *revision, *fields, Arc::clone(words), vectors.clone(), Arc::clone(catalog))
+    }
+
+    /// The same state in which nothing but the documents of `catalog`, a part of its own, is there.
+    pub(super) fn within(&self, catalog: Catalog) -> Self {
+        let State { info, revision, fields, words, vectors, .. } = &*self.0;
+        let info = GenerationInfo { documents: catalog.len() as u64, chunks: catalog.chunks(), ..info.clone() };
+        let only = Some(Arc::new(catalog.all()));
+        let (words, vectors, catalog) = (Arc::clone(words), vectors.clone(), Arc::new(catalog));
+        let (revision, fields, filters) = (*revision, *fields, Mutex::default());
+        Self(Arc::new(State { info, revision, fields, words, vectors, catalog, filters, only }))
+    }
+
+    pub(super) fn words(&self) -> &Words {
+        &self.0.words
     }
 
     pub(super) fn catalog(&self) -> &Arc<Catalog> {
@@ -171,7 +187,7 @@ impl Snapshot {
         filter: Option<&Filter>,
         depth: usize,
     ) -> Result<Vec<Ranked>, IndexError> {
-        let allowed = filter.map(|filter| self.allowed(filter));
+        let allowed = self.answering(filter);
         self.0.words.search(&self.terms(question), allowed, depth).map_err(IndexError::tantivy("search"))
     }
 
@@ -190,7 +206,7 @@ impl Snapshot {
             let found = vector.len();
             return Err(IndexError::Engine(format!("the question's vector has {found} numbers, not {dimension}")));
         }
-        let allowed = filter.map(|filter| self.allowed(filter));
+        let allowed = self.answering(filter);
         self.0.vectors.search(vector, depth, &self.0.catalog, allowed.as_deref())
     }
 
@@ -214,7 +230,7 @@ impl Snapshot {
 
     /// The terms to look for, and how often each is named: as the question's language reads them, as the index's main
     /// language does if that is another, and as they stand if some documents are in no known language.
-    fn terms(&self, question: &str) -> BTreeMap<String, u32> {
+    pub(super) fn terms(&self, question: &str) -> BTreeMap<String, u32> {
         let mix = self.0.catalog.mix();
         let asked = self.language_of(question);
         let main = language::dominant(mix).unwrap_or(asked);
@@ -235,8 +251,13 @@ impl Snapshot {
         terms
     }
 
+    /// The documents that may answer; all of them when none.
+    fn answering(&self, filter: Option<&Filter>) -> Option<Arc<Allowed>> {
+        filter.map(|filter| self.allowed(filter)).or_else(|| self.0.only.clone())
+    }
+
     /// The documents that `filter` lets answer.
-    fn allowed(&self, filter: &Filter) -> Arc<Allowed> {
+    pub(super) fn allowed(&self, filter: &Filter) -> Arc<Allowed> {
         let remembered = |filters: &VecDeque<(Filter, Arc<Allowed>)>| {
             filters.iter().find(|(known, _)| known == filter).map(|(_, allowed)| Arc::clone(allowed))
         };

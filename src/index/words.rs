@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use tantivy::collector::{FilterCollector, TopDocs};
 use tantivy::columnar::Column;
-use tantivy::query::{Bm25StatisticsProvider, BooleanQuery, BoostQuery, Occur, Query, TermQuery};
+use tantivy::postings::Postings;
+use tantivy::query::{Bm25StatisticsProvider, Bm25Weight, BooleanQuery, BoostQuery, Occur, Query, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocAddress, DocSet, Score, Searcher, SegmentReader, TERMINATED, TantivyDocument, Term};
 
 use super::catalog::{Allowed, document_of, key_of};
 use super::fuse::best_first;
 use super::schema::{Fields, KEY, META, Meta, PART};
+use super::{TermShare, TermWeight};
 use crate::domain::Ranked;
 
 /// Readers of one commit.
@@ -83,10 +85,46 @@ impl Words {
         Ok(hits)
     }
 
+    /// What each of these terms weighs, whatever chunk it stands in.
+    pub fn weights(&self, terms: &BTreeMap<String, u32>) -> tantivy::Result<Vec<TermWeight>> {
+        let weight = |(term, &times): (&String, &u32)| {
+            let chunks = self.doc_freq(&Term::from_field_text(self.fields.body, term))?;
+            Ok(TermWeight { term: term.clone(), times, chunks, idf: idf(chunks, self.chunks) })
+        };
+        terms.iter().map(weight).collect()
+    }
+
+    /// What each of these terms adds to the score that [`Words::search`] gives chunk `key`; those that do not stand in it
+    /// are left out.
+    pub fn shares(&self, weights: &[TermWeight], key: u64) -> tantivy::Result<Vec<TermShare>> {
+        let Some(at) = self.address(self.fields.key, key)? else { return Ok(Vec::new()) };
+        let segment = self.searcher.segment_reader(at.segment_ord);
+        let length = segment.get_fieldnorms_reader(self.fields.body)?.fieldnorm_id(at.doc_id);
+        let inverted = segment.inverted_index(self.fields.body)?;
+        let mut shares = Vec::new();
+        for weight in weights {
+            let term = Term::from_field_text(self.fields.body, &weight.term);
+            let Some(mut found) = inverted.read_postings(&term, IndexRecordOption::WithFreqs)? else { continue };
+            if found.doc() > at.doc_id || found.seek(at.doc_id) != at.doc_id {
+                continue;
+            }
+            let frequency = found.term_freq();
+            let one = Bm25Weight::for_one_term_without_explain(weight.chunks, self.chunks, self.average());
+            let score = one.boost_by(counted(weight.times)).score(length, frequency);
+            shares.push(TermShare { term: weight.term.clone(), idf: weight.idf, frequency, score });
+        }
+        Ok(shares)
+    }
+
+    /// Words of a chunk on average.
+    #[expect(clippy::cast_precision_loss, reason = "as the engine itself divides")]
+    fn average(&self) -> Score {
+        self.tokens as Score / self.chunks as Score
+    }
+
     fn clause(&self, term: &str, times: u32) -> Box<dyn Query> {
         let term = TermQuery::new(Term::from_field_text(self.fields.body, term), IndexRecordOption::WithFreqs);
-        #[expect(clippy::cast_precision_loss, reason = "a question has few words")]
-        let weight = times as Score;
+        let weight = counted(times);
         if times == 1 { Box::new(term) } else { Box::new(BoostQuery::new(Box::new(term), weight)) }
     }
 
@@ -127,6 +165,11 @@ impl Words {
 
     /// The one document whose `field` is `value`.
     fn find(&self, field: Field, value: u64) -> tantivy::Result<Option<TantivyDocument>> {
+        self.address(field, value)?.map(|at| self.searcher.doc(at)).transpose()
+    }
+
+    /// Where the one document stands whose `field` is `value`.
+    fn address(&self, field: Field, value: u64) -> tantivy::Result<Option<DocAddress>> {
         let term = Term::from_field_u64(field, value);
         for (place, segment) in (0..).zip(self.searcher.segment_readers()) {
             let Some(mut found) = segment.inverted_index(field)?.read_postings(&term, IndexRecordOption::Basic)? else {
@@ -134,7 +177,7 @@ impl Words {
             };
             while found.doc() != TERMINATED {
                 if !segment.is_deleted(found.doc()) {
-                    return self.searcher.doc(DocAddress::new(place, found.doc())).map(Some);
+                    return Ok(Some(DocAddress::new(place, found.doc())));
                 }
                 found.advance();
             }
@@ -157,6 +200,18 @@ impl Bm25StatisticsProvider for Words {
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
         self.searcher.doc_freq(term)
     }
+}
+
+/// How often a question names a term, as the weight that this gives it.
+#[expect(clippy::cast_precision_loss, reason = "a question has few words")]
+fn counted(times: u32) -> Score {
+    times as Score
+}
+
+/// How rare a term is that stands in `with` of `all` chunks: BM25's own measure (Robertson and Zaragoza 2009), never below 0.
+#[expect(clippy::cast_precision_loss, reason = "as the engine itself counts")]
+fn idf(with: u64, all: u64) -> Score {
+    (1.0 + (all.saturating_sub(with) as Score + 0.5) / (with as Score + 0.5)).ln()
 }
 
 fn total_tokens(searcher: &Searcher, body: Field) -> tantivy::Result<u64> {

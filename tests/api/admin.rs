@@ -346,3 +346,32 @@ async fn an_error_is_a_page_with_the_requests_id() {
         page.shows("<h1>");
     }
 }
+
+#[tokio::test]
+async fn an_older_generation_is_asked_compared_and_its_scores_shown_in_their_parts() {
+    let app = acme().await;
+    let caller = app.tenant("acme").await;
+    let mut operator = Browser::signed_in(&app).await;
+    let alone = operator.get("/admin/tenants/acme/ask").await;
+    assert!(!alone.text.contains("name=\"generation\""), "there is nothing to choose from yet");
+    caller.upload("okapi.md", "# Okapi\n\nThe okapi migration starts in March.\n").await;
+    caller.reindex().await;
+    caller.upload("okapi.md", "# Okapi\n\nThe okapi migration starts in May.\n").await;
+    operator.get("/admin/tenants/acme/ask").await.shows("Compare with");
+    let form = "query=When+does+the+okapi+migration+start%3F&mode=hybrid&top_k=3";
+    let asked = operator.post("/admin/tenants/acme/ask", &format!("{form}&generation=1&compare=2&explain=true")).await;
+    asked.shows("starts in March.</blockquote>");
+    asked.shows("Generation 1");
+    asked.shows("Side by side");
+    asked.shows("How this score came to be");
+    asked.shows("&#34;generation&#34;:1");
+    let followed = operator.post("/admin/tenants/acme/ask", &format!("{form}&document=never.md")).await;
+    followed.shows("There is no such document.");
+    let href = "/admin/tenants/acme/document?id=okapi.md&generation=1";
+    operator.get(href).await.shows("starts in March.");
+    operator.get("/admin/tenants/acme/document?id=okapi.md").await.shows("starts in May.");
+    let gone = operator.post("/admin/tenants/acme/ask", &format!("{form}&generation=9&compare=")).await;
+    assert_eq!(gone.status, StatusCode::UNPROCESSABLE_ENTITY);
+    gone.shows("When does the okapi migration start?");
+    operator.post("/admin/tenants/acme/ask", &format!("{form}&generation=&compare=")).await.shows("starts in May.");
+}

@@ -82,5 +82,10 @@ async fn the_command_line_works_alike_with_and_without_a_server() {
     let (ok, beside) = said(&root, &question).await;
     assert!(ok);
     assert_eq!((&alone["answer"], &alone["citations"]), (&beside["answer"], &beside["citations"]));
+    let looking_back = ["query", "--tenant", "acme", "--generation", "1", "When do the quinces ripen?"];
+    assert_eq!(said(&root, &looking_back).await.1["answer"], alone["answer"]);
+    let explain = ["explain", "--tenant", "acme", "--document", "harvest.md", "When do the quinces ripen?"];
+    let (ok, explained) = said(&root, &explain).await;
+    assert!(ok && explained["document"]["stage"] == "hit", "{explained}");
     assert!(server.end().await);
 }

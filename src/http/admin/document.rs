@@ -2,6 +2,8 @@
 //!
 //! Ids may hold slashes, so they travel in the query and not in the path.
 
+use std::ops::Range;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
@@ -13,7 +15,7 @@ use super::request::{AtTenant, Form, Query};
 use super::shell::{Section, Shell, page};
 use super::show::{self, Chip, Message, When};
 use super::state::AdminState;
-use crate::actors::{Desk, DeskError};
+use crate::actors::DeskError;
 use crate::domain::{DocumentId, DocumentStatus, TenantId, Timestamp};
 
 /// Bytes of text on one page; with markup well below the 60 KB that a page may have.
@@ -21,9 +23,10 @@ const WINDOW: usize = 24_000;
 /// Bytes of text ahead of a quote.
 const BEFORE: usize = 1_500;
 
-/// A document's page.
-pub fn document_href(tenant: &TenantId, id: &DocumentId) -> String {
-    format!("/admin/tenants/{tenant}/document?id={}", show::encoded(id.as_str()))
+/// A document's page, with its text as the serving generation has it or the one that is named.
+pub fn document_href(tenant: &TenantId, id: &DocumentId, generation: Option<u64>) -> String {
+    let generation = generation.map(|number| format!("&generation={number}")).unwrap_or_default();
+    format!("/admin/tenants/{tenant}/document?id={}{generation}", show::encoded(id.as_str()))
 }
 
 /// The page that asks before a document is deleted.
@@ -32,8 +35,8 @@ pub fn delete_href(tenant: &TenantId, id: &DocumentId) -> String {
 }
 
 /// A quote in its document.
-pub fn quote_href(tenant: &TenantId, id: &DocumentId, start: usize, end: usize) -> String {
-    format!("{}&start={start}&end={end}#quote", document_href(tenant, id))
+pub fn quote_href(tenant: &TenantId, id: &DocumentId, generation: Option<u64>, quote: Range<usize>) -> String {
+    format!("{}&start={}&end={}#quote", document_href(tenant, id, generation), quote.start, quote.end)
 }
 
 /// A document's page.
@@ -87,6 +90,7 @@ pub struct DocumentQuery {
     from: usize,
     start: Option<usize>,
     end: Option<usize>,
+    generation: Option<u64>,
 }
 
 impl DocumentPage {
@@ -135,8 +139,8 @@ fn facts(document: &DocumentStatus) -> Vec<(&'static str, String)> {
 pub async fn document(at: AtTenant, Query(query): Query<DocumentQuery>) -> Result<Response, AdminError> {
     let document = at.desk.document(&query.id).await?;
     let text = match query.start.zip(query.end) {
-        Some((start, end)) if start < end => around(&at.desk, &at.id, &query.id, start, end).await,
-        _ => from(&at.desk, &at.id, &query.id, query.from).await,
+        Some((start, end)) if start < end => around(&at, &query, start..end).await,
+        _ => from(&at, &query).await,
     };
     let text = match text {
         Ok(text) => Some(text),
@@ -148,34 +152,36 @@ pub async fn document(at: AtTenant, Query(query): Query<DocumentQuery>) -> Resul
 }
 
 /// The text from a byte on.
-async fn from(desk: &Desk, tenant: &TenantId, id: &DocumentId, from: usize) -> Result<Reading, DeskError> {
-    let (start, end, text) = desk.text(id, from, Some(from.saturating_add(WINDOW))).await?;
-    Ok(Reading { before: text, ..Reading::at(tenant, id, from, start, end) })
+async fn from(at: &AtTenant, query: &DocumentQuery) -> Result<Reading, DeskError> {
+    let (from, generation) = (query.from, query.generation);
+    let (start, end, text) = at.desk.text_in(generation, &query.id, from, Some(from.saturating_add(WINDOW))).await?;
+    Ok(Reading {
+        before: text,
+        ..Reading::at(&document_href(&at.id, &query.id, generation), generation, from, start..end)
+    })
 }
 
 /// A quote with the text around it.
-async fn around(
-    desk: &Desk,
-    tenant: &TenantId,
-    id: &DocumentId,
-    start: usize,
-    end: usize,
-) -> Result<Reading, DeskError> {
-    let end = end.min(start.saturating_add(WINDOW));
-    let (start, end, quote) = desk.text(id, start, Some(end)).await?;
-    let (first, _, before) = desk.text(id, start.saturating_sub(BEFORE), Some(start)).await?;
-    let (_, last, after) = desk.text(id, end, Some(first.saturating_add(WINDOW).max(end))).await?;
-    Ok(Reading { before, quote, after, ..Reading::at(tenant, id, first, first, last) })
+async fn around(at: &AtTenant, query: &DocumentQuery, quote: Range<usize>) -> Result<Reading, DeskError> {
+    let read = async |start, end| at.desk.text_in(query.generation, &query.id, start, Some(end)).await;
+    let end = quote.end.min(quote.start.saturating_add(WINDOW));
+    let (start, end, quote) = read(quote.start, end).await?;
+    let (first, _, before) = read(start.saturating_sub(BEFORE), start).await?;
+    let (_, last, after) = read(end, first.saturating_add(WINDOW).max(end)).await?;
+    let href = document_href(&at.id, &query.id, query.generation);
+    Ok(Reading { before, quote, after, ..Reading::at(&href, query.generation, first, first..last) })
 }
 
 impl Reading {
-    /// Where `start..end` stands in its document, and what is ahead and behind; `asked` is where the part was to begin.
-    fn at(tenant: &TenantId, id: &DocumentId, asked: usize, start: usize, end: usize) -> Self {
-        let part = |from: usize| format!("{}&from={from}", document_href(tenant, id));
+    /// Where `shown` stands in the document of this page, and what is ahead and behind; `asked` is where it was to begin.
+    fn at(href: &str, generation: Option<u64>, asked: usize, shown: Range<usize>) -> Self {
+        let Range { start, end } = shown;
+        let part = |from: usize| format!("{href}&from={from}");
+        let of = generation.map(|number| format!("generation {} · ", show::count(number))).unwrap_or_default();
         // A cut inside a character moves at most three bytes; a part that is shorter ended with the text.
         let whole = end.saturating_add(3) >= asked.saturating_add(WINDOW);
         Self {
-            range: format!("bytes {} to {}", show::count(start as u64), show::count(end as u64)),
+            range: format!("{of}bytes {} to {}", show::count(start as u64), show::count(end as u64)),
             earlier_href: if start > 0 { part(start.saturating_sub(WINDOW)) } else { String::new() },
             later_href: if whole { part(end) } else { String::new() },
             ..Self::default()
@@ -216,7 +222,7 @@ pub async fn delete_page(at: AtTenant, Query(query): Query<WhichDocument>) -> Re
         id: document.id.to_string(),
         name: show::name(&document.name),
         goes: format!("{}, {}", show::bytes(document.bytes), show::counted(document.chunks.into(), "chunk")),
-        back_href: document_href(&at.id, &document.id),
+        back_href: document_href(&at.id, &document.id, None),
     })
 }
 
@@ -239,7 +245,7 @@ mod tests {
 
     fn reading(asked: usize, start: usize, end: usize) -> Reading {
         let (tenant, id) = (TenantId::parse("acme").unwrap(), DocumentId::parse("a/b.md").unwrap());
-        Reading::at(&tenant, &id, asked, start, end)
+        Reading::at(&document_href(&tenant, &id, None), None, asked, start..end)
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod index;
 mod jobs;
 mod notes;
 mod overview;
+mod pieces;
 mod request;
 mod same_site;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod tests;
 mod theme;
 mod tokens;
 mod uploads;
+mod weigh;
 
 use std::time::Duration;
 

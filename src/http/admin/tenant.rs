@@ -51,7 +51,7 @@ impl DocumentRow {
     pub fn new(tenant: &TenantId, document: &DocumentStatus, now: Timestamp) -> Self {
         let title = document.title.as_deref().filter(|title| *title != document.name).unwrap_or_default();
         Self {
-            href: document_href(tenant, &document.id),
+            href: document_href(tenant, &document.id, None),
             delete_href: delete_href(tenant, &document.id),
             name: show::name(&document.name),
             title: show::name(title),

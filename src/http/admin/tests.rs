@@ -50,7 +50,7 @@ fn no_name_from_outside_becomes_markup_on_any_page() {
         assert!(new.is_empty(), "{page} has {new:?}, which only a name can have brought");
         // A document's text and a field's value stay as they are, each in a box of its own; everywhere else the character
         // that turns the writing direction is replaced.
-        let reads_text = ["document", "ask-answered", "ask-no-evidence"].contains(&page);
+        let reads_text = ["document", "ask-answered", "ask-compared", "ask-no-evidence"].contains(&page);
         assert!(
             reads_text || !without_values(&hostile).contains('\u{202e}'),
             "{page} lets a name turn its surroundings"

@@ -130,6 +130,8 @@ pub struct TextParams {
     start: usize,
     /// One past the last byte; the text's end when unset. At most 4 MiB come at once.
     end: Option<usize>,
+    /// The kept generation whose text to read, as citations name it; the one that serves when unset.
+    generation: Option<u64>,
 }
 
 /// A part of a document's extracted text.
@@ -152,13 +154,13 @@ pub struct TextReply {
 pub async fn text(
     desk: Desk,
     Id(id): Id<DocumentId>,
-    Params(TextParams { start, end }): Params<TextParams>,
+    Params(TextParams { start, end, generation }): Params<TextParams>,
 ) -> Result<Json<TextReply>, ApiError> {
     if end.is_some_and(|end| end < start) {
         return Err(ApiError::new(Code::InvalidParameter, "`end` lies before `start`"));
     }
     let most = start.saturating_add(MAX_TEXT);
-    let (start, end, text) = desk.text(&id, start, Some(end.unwrap_or(most).min(most))).await?;
+    let (start, end, text) = desk.text_in(generation, &id, start, Some(end.unwrap_or(most).min(most))).await?;
     Ok(Json(TextReply { document_id: id.into(), start, end, text }))
 }
 

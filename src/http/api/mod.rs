@@ -1,7 +1,9 @@
 //! The JSON API: one file an endpoint family. A handler extracts, calls a desk, and shapes the reply; rights stand in the router.
 
 mod attributes;
+pub mod compare;
 pub mod documents;
+pub mod explain;
 pub mod generations;
 pub mod golden;
 pub mod index;

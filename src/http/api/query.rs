@@ -26,7 +26,7 @@ use crate::domain::{Answer, Filter, FilterError, Mode, Outcome, Role, Timings, T
 /// Characters of a source in the seed pattern's reply.
 const SEED_SOURCE: usize = 100;
 /// Hits of a search that names no number.
-const SEARCH_TOP_K: u64 = 10;
+pub(super) const SEARCH_TOP_K: u64 = 10;
 
 /// A question.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -54,6 +54,8 @@ pub struct QueryBody {
     max_chunks_per_document: Option<u64>,
     /// Whether the tenant's reranker orders the hits; it does when unset and there is one.
     rerank: Option<bool>,
+    /// A kept generation to ask, to look back in time; the one that serves when unset.
+    generation: Option<u64>,
     /// What the reply holds beside the answer.
     #[serde(default)]
     include: Vec<Include>,
@@ -90,6 +92,7 @@ impl QueryBody {
             max_chunks_per_document: self.max_chunks_per_document,
             rerank: self.rerank,
             passages: self.include.contains(&Include::Passages),
+            generation: self.generation,
         })
     }
 }
@@ -106,7 +109,7 @@ pub enum Include {
     Timings,
 }
 
-fn mode() -> Object {
+pub(super) fn mode() -> Object {
     word(&["hybrid", "dense", "bm25"])
 }
 
@@ -210,6 +213,8 @@ pub struct SearchBody {
     max_chunks_per_document: Option<u64>,
     /// As for questions.
     rerank: Option<bool>,
+    /// As for questions.
+    generation: Option<u64>,
     /// What the hits hold beside themselves.
     #[serde(default)]
     include: Vec<Include>,
@@ -241,6 +246,7 @@ pub async fn search(desk: Desk, Body(body): Body<SearchBody>) -> Result<Response
         max_chunks_per_document: body.max_chunks_per_document,
         rerank: body.rerank,
         passages: body.include.contains(&Include::Passages),
+        generation: body.generation,
     };
     let found = desk.search(ask).await?;
     let timing = server_timing(&found.timings_ms);
@@ -280,7 +286,7 @@ pub async fn seed(desk: Desk, Body(body): Body<SeedBody>) -> Result<Json<SeedRep
 }
 
 /// Where the time went, as browsers show it: `embed;dur=3.1, total;dur=5.0`.
-fn server_timing(timings: &Timings) -> [(HeaderName, HeaderValue); 1] {
+pub(super) fn server_timing(timings: &Timings) -> [(HeaderName, HeaderValue); 1] {
     let mut text = String::new();
     for (stage, millis) in timings {
         let comma = if text.is_empty() { "" } else { ", " };

@@ -6,6 +6,7 @@ mod folders;
 mod lives;
 mod scores;
 mod searching;
+mod telling;
 mod writing;
 
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! Sample data for tests: nice words for the eye, or hostile ones that try to leave their place.
 
+mod more;
 mod pages;
 
 use std::collections::BTreeMap;

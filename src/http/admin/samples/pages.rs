@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use askama::{DynTemplate, Template};
 
+use super::more::{generations, more};
 use super::{HOSTILE, Words, ago, answer, audit, document, job, jobs, now, shell, tenant_id, tenants, tokens};
 use crate::access::MintedToken;
 use crate::actors::{DeskError, Held, TenantStatus};
 use crate::domain::{
-    Answer, Checks, DocumentId, DocumentState, DocumentStatus, GoldenCheck, Job, JobKind, JobState, Mode, Outcome,
-    Quality, ReplayCheck, TenantId, Worse,
+    Answer, Checks, DocumentId, DocumentState, DocumentStatus, GoldenCheck, Job, JobKind, JobState, Outcome, Quality,
+    ReplayCheck, TenantId, Worse,
 };
-use crate::http::admin::ask::{AskForm, AskPage};
+use crate::http::admin::ask::{AskForm, AskPage, More};
 use crate::http::admin::audit::AuditPage;
 use crate::http::admin::document::{DeletePage, DocumentPage, Reading};
 use crate::http::admin::door::{LinkPage, PasswordPage, SignInPage};
@@ -27,6 +28,7 @@ use crate::http::admin::tenant::{DocumentsQuery, TenantFacts, TenantHead, Tenant
 use crate::http::admin::tenants::{AddForm, RemovePage, TenantsPage};
 use crate::http::admin::theme::Theme;
 use crate::http::admin::tokens::{FreshToken, MintForm, TokensPage};
+use crate::http::admin::weigh::choices;
 use crate::index::{GenerationInfo, IndexSpec};
 use crate::ledger::{DocumentTotals, Listed};
 
@@ -293,14 +295,24 @@ impl Gallery {
     fn asks(self) -> Pages {
         let acme: TenantId = tenant_id("acme");
         let blank = AskForm { top_k: 3, ..AskForm::default() };
-        let asked = AskForm { query: self.words.say("How long is the notice period?"), mode: Mode::Hybrid, top_k: 3 };
+        let asked = AskForm { query: self.words.say("How long is the notice period?"), top_k: 3, ..AskForm::default() };
         let found = answer(self.words);
         let none = Answer { outcome: Outcome::NoEvidence, answer: String::new(), citations: vec![], ..found.clone() };
+        let (generation, compare) = ("12".to_owned(), "11".to_owned());
+        let looking_back = AskForm {
+            generation,
+            compare,
+            explain: true,
+            document: self.words.say("works-agreement.md"),
+            ..asked.clone()
+        };
+        let looking_back = self.ask_page(looking_back).choosing(choices(&generations(), now()));
         let refusal = self.message("the index is being built for the first time: try again in a moment");
         vec![
             ("ask", render(&self.ask_page(blank.clone()))),
-            ("ask-answered", render(&self.ask_page(asked.clone()).answered(&acme, &found))),
-            ("ask-no-evidence", render(&self.ask_page(asked).answered(&acme, &none))),
+            ("ask-answered", render(&self.ask_page(asked.clone()).answered(&acme, &found, &More::default()))),
+            ("ask-compared", render(&looking_back.answered(&acme, &found, &more(self.words)))),
+            ("ask-no-evidence", render(&self.ask_page(asked).answered(&acme, &none, &More::default()))),
             ("ask-refused", render(&self.ask_page(blank).refused(refusal))),
         ]
     }

@@ -107,9 +107,14 @@ pub struct StageRankView {
     score: f32,
 }
 
+impl From<StageRank> for StageRankView {
+    fn from(StageRank { rank, score }: StageRank) -> Self {
+        Self { rank, score }
+    }
+}
+
 impl From<Hit> for HitView {
     fn from(hit: Hit) -> Self {
-        let place = |StageRank { rank, score }| StageRankView { rank, score };
         Self {
             rank: hit.rank,
             document_id: hit.document_id.into(),
@@ -121,9 +126,9 @@ impl From<Hit> for HitView {
             end: hit.end,
             text: hit.text,
             score: hit.score,
-            dense: hit.dense.map(place),
-            bm25: hit.bm25.map(place),
-            rerank: hit.rerank.map(place),
+            dense: hit.dense.map(Into::into),
+            bm25: hit.bm25.map(Into::into),
+            rerank: hit.rerank.map(Into::into),
             passage: PassageView { start: hit.passage.start, end: hit.passage.end, text: hit.passage.text },
         }
     }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod documents;
+mod explain;
 mod jobs;
 mod operator;
 
@@ -12,6 +13,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 pub use self::answers::{CitationView, HitView, IndexView, UsageView};
 pub use self::documents::{DocumentView, RemovedView, document_state};
+pub use self::explain::ExplainReply;
 pub use self::jobs::{GenerationView, JobView, ReceiptView, job_state};
 pub use self::operator::{AuditView, TenantView, TokenView};
 use super::super::codes::Code;
