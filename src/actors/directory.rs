@@ -8,9 +8,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorRef, RpcReplyPort};
 use tokio::sync::{Mutex, Semaphore};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::cell::Cell;
 use super::faults::Faults;
+use super::folders::{self, Living};
 use super::supervisor::{Supervisor, SupervisorMsg};
 use super::work::{Shared, blocking};
 use super::{Desk, DeskError, removal};
@@ -120,7 +122,9 @@ struct House {
     store: DocumentStore,
     tokens: Tokens,
     supervisor: ActorRef<SupervisorMsg>,
-    living: ArcSwap<BTreeMap<TenantId, Arc<Cell>>>,
+    living: Living,
+    /// Watches the folders of documents.
+    _watch: Option<AbortOnDropHandle<()>>,
     /// Tenants whose file is wrong, and how.
     broken: ArcSwap<BTreeMap<TenantId, String>>,
     /// Held while tenants come, go or change.
@@ -139,10 +143,11 @@ impl Tenants {
         let (supervisor, _) = Supervisor::spawn(None, Supervisor, shared.clone())
             .await
             .map_err(|error| DeskError::Settings(format!("the supervisor does not start: {error}")))?;
-        let living = ArcSwap::default();
-        let broken = ArcSwap::default();
-        let tenants =
-            Self(Arc::new(House { shared, store, tokens, supervisor, living, broken, changing: Mutex::default() }));
+        let (living, broken, changing) = (Living::default(), ArcSwap::default(), Mutex::default());
+        // Before any folder is read, so that no change falls between.
+        let watch = folders::watch(&shared.config, Living::clone(&living)).await;
+        let house = House { shared, store, tokens, supervisor, living, _watch: watch, broken, changing };
+        let tenants = Self(Arc::new(house));
         tenants.finish_removals().await?;
         tenants.reload(&Operator::local()).await?;
         Ok(tenants)

@@ -3,7 +3,8 @@
 //! `ractor` stops here. Handlers hold [`Tenants`] and get a [`Desk`], one tenant's verbs, from a verified caller.
 //!
 //! - `supervisor` knows which tenants should live and restarts their actors.
-//! - `index` is a tenant's only writer: it takes microseconds a message and starts the tasks in `open`, `work` and `rebuild`.
+//! - `index` is a tenant's only writer: it takes microseconds a message and starts the tasks in `open`, `work`, `scan` and `rebuild`.
+//! - `folders` hears which tenants' folders changed by hand; `sync` compares them.
 //! - `cell` is what outlives an actor: snapshot, settings, limits, the open writer.
 
 mod asked;
@@ -11,6 +12,7 @@ mod cell;
 mod desk;
 mod directory;
 mod faults;
+mod folders;
 mod history;
 mod index;
 mod limits;
@@ -19,7 +21,9 @@ mod rebuild;
 mod records;
 mod refusal;
 mod removal;
+mod scan;
 mod supervisor;
+mod sync;
 mod work;
 
 pub use asked::Asked;

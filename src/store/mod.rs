@@ -188,6 +188,12 @@ impl DocumentStore {
     }
 }
 
+/// Whether a path below a tenant's folder is a document by hand: an id, nothing hidden and nothing of Carrel's own.
+#[must_use]
+pub fn by_hand(path: &str) -> bool {
+    DocumentId::parse(path).is_ok_and(|id| folder::shown(&id))
+}
+
 /// Begins the name a tenant's folder gets on its way out; no tenant id begins with a dot.
 const REMOVED: &str = ".removed-";
 

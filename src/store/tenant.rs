@@ -92,6 +92,14 @@ impl TenantDocuments {
         Ok(found)
     }
 
+    /// A number that is another when a file of the folder, uploads apart, came, went or was written to. Blocking.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn mark(&self) -> Result<u64, StoreError> {
+        opened(&self.path).and_then(|root| folder::mark(&root)).map_err(StoreError::at("look at"))
+    }
+
     /// One document; `None` when it is not there. Blocking.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod admin;
 mod answers;
 mod documents;
 mod extraction;
+mod folders;
 mod generations;
 mod harness;
 mod injection;
