@@ -100,7 +100,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct Desk {
     pub(super) cell: Arc<Cell>,
-    shared: Shared,
+    pub(super) shared: Shared,
     supervisor: ActorRef<SupervisorMsg>,
 }
 
@@ -193,11 +193,11 @@ impl Desk {
         Ok((question, conversation))
     }
 
-    fn enter(&self, policy: &'static str) -> Result<OwnedSemaphorePermit, DeskError> {
+    pub(super) fn enter(&self, policy: &'static str) -> Result<OwnedSemaphorePermit, DeskError> {
         self.cell.doors.enter().inspect_err(|_| self.cell.metrics.rate_limited(policy))
     }
 
-    fn snapshot(&self) -> Result<Arc<Snapshot>, DeskError> {
+    pub(super) fn snapshot(&self) -> Result<Arc<Snapshot>, DeskError> {
         self.cell.snapshot().ok_or_else(|| match self.cell.health() {
             Health::Quarantined { cause } => DeskError::Quarantined(cause),
             _ => DeskError::IndexNotReady,

@@ -115,20 +115,20 @@ pub struct Parts {
 
 /// The directory; cheap to clone.
 #[derive(Clone)]
-pub struct Tenants(Arc<House>);
+pub struct Tenants(pub(super) Arc<House>);
 
-struct House {
-    shared: Shared,
-    store: DocumentStore,
+pub(super) struct House {
+    pub shared: Shared,
+    pub store: DocumentStore,
     tokens: Tokens,
     supervisor: ActorRef<SupervisorMsg>,
-    living: Living,
+    pub living: Living,
     /// Watches the folders of documents.
     _watch: Option<AbortOnDropHandle<()>>,
     /// Tenants whose file is wrong, and how.
     broken: ArcSwap<BTreeMap<TenantId, String>>,
     /// Held while tenants come, go or change.
-    changing: Mutex<()>,
+    pub changing: Mutex<()>,
 }
 
 impl Tenants {
@@ -149,6 +149,7 @@ impl Tenants {
         let house = House { shared, store, tokens, supervisor, living, _watch: watch, broken, changing };
         let tenants = Self(Arc::new(house));
         tenants.finish_removals().await?;
+        tenants.finish_restores().await?;
         tenants.reload(&Operator::local()).await?;
         Ok(tenants)
     }
@@ -299,7 +300,7 @@ impl Tenants {
         self.0.supervisor.stop(None);
     }
 
-    async fn adopt(&self, id: &TenantId, settings: TenantSettings) -> Result<(), DeskError> {
+    pub(super) async fn adopt(&self, id: &TenantId, settings: TenantSettings) -> Result<(), DeskError> {
         let documents = self.0.store.tenant(id)?;
         let config = &self.0.shared.config;
         let generations = Generations::new(&config.data_dir().join(id.as_str()));
@@ -372,7 +373,7 @@ impl Tenants {
         Ok(())
     }
 
-    fn file(&self, id: &TenantId) -> PathBuf {
+    pub(super) fn file(&self, id: &TenantId) -> PathBuf {
         self.0.shared.config.tenants_dir().join(format!("{id}.toml"))
     }
 

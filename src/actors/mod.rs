@@ -8,9 +8,11 @@
 //! - `cell` is what outlives an actor: snapshot, settings, limits, the open writer.
 
 mod asked;
+mod backup;
 mod cell;
 mod desk;
 mod directory;
+mod export;
 mod faults;
 mod folders;
 mod history;
@@ -21,14 +23,17 @@ mod rebuild;
 mod records;
 mod refusal;
 mod removal;
+mod restore;
 mod scan;
 mod supervisor;
 mod sync;
 mod work;
 
 pub use asked::Asked;
+pub use backup::Pieces;
 pub use desk::{Ask, Desk, JobTicket, Limited, Removed, Upload};
 pub use directory::{Health, Parts, TenantStatus, Tenants};
+pub use export::Exported;
 pub use faults::{Fault, Faults, Place};
 pub use history::{Activated, GenerationDiff, Held};
 pub use refusal::DeskError;

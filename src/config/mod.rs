@@ -58,6 +58,8 @@ pub struct HttpConfig {
     pub public_url: String,
     /// Largest upload, bytes.
     pub max_upload_bytes: u64,
+    /// Largest backup that is restored, bytes.
+    pub max_restore_bytes: u64,
     /// Longest question, Unicode characters.
     pub max_query_chars: usize,
     /// Whole time a request may take, uploads and streams apart.
@@ -249,6 +251,7 @@ impl Default for HttpConfig {
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: String::new(),
             max_upload_bytes: 32 << 20,
+            max_restore_bytes: 32 << 30,
             max_query_chars: 4096,
             request_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(10),

@@ -9,7 +9,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _};
 
-use super::api::{documents, generations, index, operator, query, stream, tokens};
+use super::api::{backup, documents, generations, index, operator, query, stream, tokens};
 use super::ops;
 use super::problem::{ApiError, Problem};
 
@@ -29,6 +29,7 @@ use super::problem::{ApiError, Problem};
         documents::show,
         documents::text,
         documents::delete,
+        backup::export,
         index::reindex,
         index::jobs,
         index::job,
@@ -47,6 +48,9 @@ use super::problem::{ApiError, Problem};
         operator::reload,
         operator::status,
         operator::audit,
+        backup::backup,
+        backup::restore,
+        backup::duplicate,
         tokens::mint,
         tokens::list,
         tokens::revoke,

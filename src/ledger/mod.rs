@@ -14,6 +14,7 @@ mod lists;
 mod operator;
 mod readers;
 mod schema;
+mod sections;
 mod tokens;
 mod writer;
 
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use rusqlite::ErrorCode;
 
 use readers::Readers;
+pub use sections::Rows;
 use writer::Writer;
 
 use crate::domain::{DocumentStatus, TenantId, Timestamp};

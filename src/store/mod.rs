@@ -5,6 +5,7 @@
 //!
 //! Where both claim one id (a file was dropped after the upload), the file in the folder is the document.
 
+mod copies;
 mod disk;
 mod folder;
 mod tenant;
@@ -23,6 +24,7 @@ use tenant::Turn;
 
 use crate::domain::{Attributes, ContentHash, DocumentId, TenantId, Timestamp};
 
+pub use copies::{Copied, OpenFile, is_stored};
 pub use tenant::TenantDocuments;
 pub use writer::UploadWriter;
 

@@ -43,7 +43,7 @@ impl Turn {
 /// One tenant's documents; the only way to reach them. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct TenantDocuments {
-    path: Arc<PathBuf>,
+    pub(super) path: Arc<PathBuf>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) turn: Arc<Turn>,
 }

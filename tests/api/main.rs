@@ -4,6 +4,7 @@
 
 mod admin;
 mod answers;
+mod backup;
 mod documents;
 mod extraction;
 mod folders;

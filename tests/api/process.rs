@@ -84,3 +84,26 @@ async fn the_command_line_works_alike_with_and_without_a_server() {
     assert_eq!((&alone["answer"], &alone["citations"]), (&beside["answer"], &beside["citations"]));
     assert!(server.end().await);
 }
+
+#[tokio::test]
+async fn a_tenant_is_backed_up_restored_cloned_and_exported_from_the_command_line() {
+    let root = Root::new().tenant("acme", "", &[("a.md", "The quinces of the north orchard ripen in late October.")]);
+    let file = root.path().join("acme.tar");
+    let file = file.to_str().unwrap();
+    let (ok, saved) = said(&root, &["backup", "-t", "acme", file]).await;
+    assert!(ok && saved["bytes"].as_u64().unwrap() > 0, "{saved}");
+    let server = Server::start(&root).await;
+    let (ok, restored) = said(&root, &["restore", file, "--as", "back"]).await;
+    assert!(ok && restored["id"] == "back", "{restored}");
+    let (taken, _) = said(&root, &["restore", file]).await;
+    assert!(!taken);
+    assert!(said(&root, &["tenant", "clone", "back", "twin"]).await.0);
+    let (_, line) = said(&root, &["export", "-t", "twin"]).await;
+    assert_eq!(
+        (&line["id"], &line["text"]),
+        (&"a.md".into(), &"The quinces of the north orchard ripen in late October.".into())
+    );
+    let (_, chunk) = said(&root, &["export", "-t", "twin", "--chunks"]).await;
+    assert_eq!(chunk["chunk_id"], "a.md#0");
+    assert!(server.end().await);
+}
