@@ -23,6 +23,8 @@ use crate::store;
 const QUIET: Duration = Duration::from_millis(500);
 /// How long it may go on stirring before it is compared all the same.
 const LONGEST: Duration = Duration::from_secs(2);
+/// How often folders are looked at although they are watched: a change in a folder that was just made or moved may go untold.
+const BACKSTOP: Duration = Duration::from_mins(1);
 /// Folders that are looked at together where they are polled.
 const WALKERS: usize = 4;
 
@@ -41,10 +43,13 @@ pub(super) async fn watch(config: &Config, living: Living) -> Option<AbortOnDrop
     Some(AbortOnDropHandle::new(tokio::spawn(async move {
         let polled = async {
             if watcher.is_some() {
-                stirred.deaf.notified().await;
+                tokio::select! {
+                    () = stirred.deaf.notified() => {}
+                    () = poll(&living, &stirred, BACKSTOP, false) => {}
+                }
                 tracing::warn!("folders cannot be watched any more and are polled from here on");
             }
-            poll(&living, &stirred, interval).await;
+            poll(&living, &stirred, interval, true).await;
         };
         tokio::join!(polled, relay(&living, &stirred));
     })))
@@ -153,8 +158,9 @@ async fn relay(living: &Living, stirred: &Stirred) {
     }
 }
 
-/// Looks at every tenant's folder again and again.
-async fn poll(living: &Living, stirred: &Arc<Stirred>, interval: Duration) {
+/// Looks at every tenant's folder again and again; `at_once` says whether the first look counts as a change, since there
+/// may have been one before it.
+async fn poll(living: &Living, stirred: &Arc<Stirred>, interval: Duration, at_once: bool) {
     let (marks, walkers) = (Arc::new(Mutex::new(BTreeMap::new())), Arc::new(Semaphore::new(WALKERS)));
     let under_way = Arc::new(Mutex::new(BTreeSet::new()));
     let mut ticks = tokio::time::interval(interval);
@@ -175,7 +181,7 @@ async fn poll(living: &Living, stirred: &Arc<Stirred>, interval: Duration) {
                 let _permit = walkers.acquire_owned().await;
                 let mark = tokio::task::spawn_blocking(move || cell.documents.mark()).await;
                 if let Ok(Ok(mark)) = mark
-                    && lock(&marks).insert(id.clone(), mark) != Some(mark)
+                    && lock(&marks).insert(id.clone(), mark).map_or(at_once, |before| before != mark)
                 {
                     stirred.stir(id.clone());
                 }

@@ -113,6 +113,13 @@ async fn status(caller: &crate::harness::Caller<'_>, operation: &str) -> u16 {
 
 #[tokio::test]
 async fn each_route_opens_to_its_permissions_alone() {
+    // A server of its own for each few: it refuses an address that comes too often without a good token.
+    for routes in GUARDED.chunks(16) {
+        these_open_to_their_permissions_alone(routes).await;
+    }
+}
+
+async fn these_open_to_their_permissions_alone(routes: &[(&str, &[Permission])]) {
     let app = two().await;
     let tenants = [Permission::Query, Permission::DocumentsRead, Permission::DocumentsWrite, Permission::Reindex];
     let mut callers = Vec::new();
@@ -122,7 +129,7 @@ async fn each_route_opens_to_its_permissions_alone() {
     for permission in [Permission::TenantsAdmin, Permission::Metrics] {
         callers.push((permission, app.minted(None, &[permission]).await));
     }
-    for &(operation, any) in GUARDED {
+    for &(operation, any) in routes {
         assert_eq!(status(&app.anonymous(), operation).await, 401, "{operation}");
         assert_eq!(status(&app.bearer("a.b.c"), operation).await, 401, "{operation}");
         for (permission, caller) in &callers {
