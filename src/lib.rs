@@ -6,7 +6,7 @@
 //! actors/            who lives: supervisor, index actors, the directory of tenants, a desk for each caller
 //! engine/            build: documents → generation; ask: question → answer. Where those below meet.
 //! access/            tokens, sessions, callers
-//! ingest/ embed/ index/ rerank/ answer/ store/ ledger/ siblings that do not know each other
+//! ingest/ embed/ index/ rerank/ answer/ store/ ledger/ backup/ siblings that do not know each other
 //! config/ telemetry.rs provider/ domain/        ── bottom ──
 //! ```
 //! Calls go down, never up or sideways.
@@ -15,6 +15,7 @@ pub mod access;
 pub mod actors;
 pub mod answer;
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod domain;

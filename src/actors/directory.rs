@@ -8,9 +8,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorRef, RpcReplyPort};
 use tokio::sync::{Mutex, Semaphore};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::cell::Cell;
 use super::faults::Faults;
+use super::folders::{self, Living};
 use super::supervisor::{Supervisor, SupervisorMsg};
 use super::work::{Shared, blocking};
 use super::{Desk, DeskError, removal};
@@ -115,18 +117,20 @@ pub struct Parts {
 
 /// The directory; cheap to clone.
 #[derive(Clone)]
-pub struct Tenants(Arc<House>);
+pub struct Tenants(pub(super) Arc<House>);
 
-struct House {
-    shared: Shared,
-    store: DocumentStore,
+pub(super) struct House {
+    pub shared: Shared,
+    pub store: DocumentStore,
     tokens: Tokens,
     supervisor: ActorRef<SupervisorMsg>,
-    living: ArcSwap<BTreeMap<TenantId, Arc<Cell>>>,
+    pub living: Living,
+    /// Watches the folders of documents.
+    _watch: Option<AbortOnDropHandle<()>>,
     /// Tenants whose file is wrong, and how.
     broken: ArcSwap<BTreeMap<TenantId, String>>,
     /// Held while tenants come, go or change.
-    changing: Mutex<()>,
+    pub changing: Mutex<()>,
 }
 
 impl Tenants {
@@ -141,11 +145,13 @@ impl Tenants {
         let (supervisor, _) = Supervisor::spawn(None, Supervisor, shared.clone())
             .await
             .map_err(|error| DeskError::Settings(format!("the supervisor does not start: {error}")))?;
-        let living = ArcSwap::default();
-        let broken = ArcSwap::default();
-        let tenants =
-            Self(Arc::new(House { shared, store, tokens, supervisor, living, broken, changing: Mutex::default() }));
+        let (living, broken, changing) = (Living::default(), ArcSwap::default(), Mutex::default());
+        // Before any folder is read, so that no change falls between.
+        let watch = folders::watch(&shared.config, Living::clone(&living)).await;
+        let house = House { shared, store, tokens, supervisor, living, _watch: watch, broken, changing };
+        let tenants = Self(Arc::new(house));
         tenants.finish_removals().await?;
+        tenants.finish_restores().await?;
         tenants.reload(&Operator::local()).await?;
         Ok(tenants)
     }
@@ -297,7 +303,7 @@ impl Tenants {
         self.0.supervisor.stop(None);
     }
 
-    async fn adopt(&self, id: &TenantId, settings: TenantSettings) -> Result<(), DeskError> {
+    pub(super) async fn adopt(&self, id: &TenantId, settings: TenantSettings) -> Result<(), DeskError> {
         let documents = self.0.store.tenant(id)?;
         let config = &self.0.shared.config;
         let generations = Generations::new(&config.data_dir().join(id.as_str()));
@@ -370,7 +376,7 @@ impl Tenants {
         Ok(())
     }
 
-    fn file(&self, id: &TenantId) -> PathBuf {
+    pub(super) fn file(&self, id: &TenantId) -> PathBuf {
         self.0.shared.config.tenants_dir().join(format!("{id}.toml"))
     }
 

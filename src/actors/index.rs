@@ -19,6 +19,7 @@ use super::history::{self, Activated};
 use super::open::{self, Opened};
 use super::rebuild;
 use super::refusal::DeskError;
+use super::scan::{Scanned, Scans};
 use super::stop::Stop;
 use super::work::{self, Round, Shared};
 use crate::domain::{DocumentId, Job, JobId, JobKind, Timestamp};
@@ -41,6 +42,8 @@ pub(super) enum IndexMsg {
     Cancel(JobId, RpcReplyPort<bool>),
     /// An older generation is to serve again, or one that was held back if it is forced.
     Activate(u64, bool, RpcReplyPort<Result<Activated, DeskError>>),
+    /// The tenant's folder stirred and is to be compared.
+    Scan,
     /// Are you there?
     Ping(RpcReplyPort<()>),
     /// The actor's own: what was on disk is open.
@@ -49,6 +52,8 @@ pub(super) enum IndexMsg {
     Applied(Result<Round, BuildError>),
     /// The actor's own: a build ended.
     Built(Result<Vec<DocumentId>, BuildError>),
+    /// The actor's own: the folder was compared.
+    Scanned(Result<Scanned, BuildError>),
     /// The actor's own: time for another attempt.
     Retry,
 }
@@ -69,6 +74,7 @@ pub(super) struct IndexState {
     /// Changed documents that wait for the next round.
     pending: BTreeMap<DocumentId, Vec<JobId>>,
     applying: Option<AbortOnDropHandle<()>>,
+    scans: Scans,
     building: Option<Building>,
     /// The one build that follows the running one.
     next_build: Option<Job>,
@@ -101,6 +107,7 @@ impl Actor for IndexActor {
             opening: None,
             pending: BTreeMap::new(),
             applying: None,
+            scans: Scans::default(),
             building: None,
             next_build: None,
             failures: 0,
@@ -125,10 +132,12 @@ impl Actor for IndexActor {
             IndexMsg::Rebuild(job, reply) => state.rebuild(&me, *job, reply),
             IndexMsg::Cancel(job, reply) => drop(reply.send(state.cancel(job))),
             IndexMsg::Activate(number, force, reply) => state.activate(&me, number, force, reply),
+            IndexMsg::Scan => state.scan(&me),
             IndexMsg::Ping(reply) => drop(reply.send(())),
             IndexMsg::Opened(outcome) => state.on_opened(&me, outcome),
             IndexMsg::Applied(outcome) => state.on_applied(&me, outcome),
             IndexMsg::Built(outcome) => state.on_built(&me, outcome),
+            IndexMsg::Scanned(outcome) => state.on_scanned(&me, outcome),
             IndexMsg::Retry => state.on_retry(&me),
         }
         state.cell.metrics.mailbox(0);
@@ -155,6 +164,7 @@ impl IndexState {
                     (None, None) => self.cell.set_health(Health::Ready),
                 }
                 self.apply(me);
+                self.scan_again(me);
             }
             Err(error) => self.fail(me, &error),
         }
@@ -183,6 +193,43 @@ impl IndexState {
             }
         }
         self.apply(me);
+    }
+
+    /// Starts a scan, or marks that another must follow: the running one may have looked already, and before the first
+    /// generation there is nothing to compare with.
+    fn scan(&mut self, me: &ActorRef<IndexMsg>) {
+        self.scans.again = !self.opened || self.scans.running.is_some() || self.cell.snapshot().is_none();
+        if !self.scans.again {
+            let work = self.scans.scan(Arc::clone(&self.cell), self.shared.clone());
+            self.scans.running = Some(reporting(me, work, IndexMsg::Scanned));
+        }
+    }
+
+    fn on_scanned(&mut self, me: &ActorRef<IndexMsg>, outcome: Result<Scanned, BuildError>) {
+        self.scans.running = None;
+        match outcome {
+            Ok(scanned) => {
+                for (id, job) in scanned.changed {
+                    self.pending.entry(id).or_default().push(job);
+                }
+                if let Some(wait) = scanned.look_again {
+                    drop(me.send_after(wait, || IndexMsg::Scan));
+                }
+                self.apply(me);
+            }
+            Err(error) => {
+                tracing::warn!(tenant.id = %self.cell.id, error = %error, "the folder of {} could not be compared", self.cell.id);
+                self.cell.note_error(&error.to_string());
+            }
+        }
+        self.scan_again(me);
+    }
+
+    /// Makes up for a scan that could not begin.
+    fn scan_again(&mut self, me: &ActorRef<IndexMsg>) {
+        if self.scans.again {
+            self.scan(me);
+        }
     }
 
     fn remove(&mut self, id: DocumentId, by: String, reply: RpcReplyPort<Result<Removed, DeskError>>) {
@@ -299,6 +346,7 @@ impl IndexState {
                     self.start_build(me, job);
                 }
                 self.apply(me);
+                self.scan_again(me);
             }
             Err(BuildError::Cancelled) if self.cell.snapshot().is_some() => self.on_built(me, Ok(Vec::new())),
             Err(error) => self.fail(me, &error),

@@ -3,18 +3,23 @@
 //! `ractor` stops here. Handlers hold [`Tenants`] and get a [`Desk`], one tenant's verbs, from a verified caller.
 //!
 //! - `supervisor` knows which tenants should live and restarts their actors.
-//! - `index` is a tenant's only writer: it takes microseconds a message and starts the tasks in `open`, `work` and `rebuild`.
+//! - `index` is a tenant's only writer: it takes microseconds a message and starts the tasks in `open`, `work`, `scan` and
+//!   `rebuild`.
+//! - `folders` hears which tenants' folders changed by hand; `sync` compares them.
 //! - `lookback` opens older generations for the questions that name one.
 //! - `cell` is what outlives an actor: snapshot, settings, limits, the open writer.
 
 mod asked;
+mod backup;
 mod cancelled;
 mod cell;
 mod desk;
 mod directory;
 mod erase;
 mod explain;
+mod export;
 mod faults;
+mod folders;
 mod history;
 mod index;
 mod jobs;
@@ -26,15 +31,20 @@ mod rebuild;
 mod records;
 mod refusal;
 mod removal;
+mod restore;
+mod scan;
 mod stop;
 mod supervisor;
+mod sync;
 mod trial;
 mod work;
 
 pub use asked::Asked;
+pub use backup::Pieces;
 pub use desk::{Ask, Desk, JobTicket, Limited, Removed, Upload};
 pub use directory::{Health, Parts, TenantStatus, Tenants};
 pub use explain::Compared;
+pub use export::Exported;
 pub use faults::{Fault, Faults, Place};
 pub use history::{Activated, GenerationDiff, Held};
 pub use jobs::Following;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use super::cell::Cell;
 use super::directory::Health;
-use super::erase::take_out;
-use super::records;
+use super::sync::compare;
 use super::work::{Shared, blocking, finish};
-use crate::domain::{ContentHash, DocumentId, DocumentState, Job, JobId, JobKind, JobProblem, JobState};
+use crate::domain::{ContentHash, DocumentId, Job, JobId, JobKind, JobProblem, JobState};
 use crate::engine::BuildError;
 use crate::index::{GenerationWriter, IndexError};
 use crate::ledger::DocumentRecord;
@@ -101,7 +100,9 @@ async fn open_generation(cell: &Arc<Cell>) -> Result<Option<&'static str>, Build
 
 /// The newest whole generation that is left, without the documents that were deleted since.
 fn fall_back(cell: &Cell) -> Result<Option<GenerationWriter>, BuildError> {
-    for info in cell.generations.list()? {
+    // One that failed its checks never serves by itself.
+    let held = cell.generations.held()?;
+    for info in cell.generations.list()?.into_iter().filter(|info| !held.contains(&info.number)) {
         let Ok(mut open) = cell.generations.open(info.number) else {
             cell.generations.quarantine(info.number)?;
             continue;
@@ -117,53 +118,6 @@ fn fall_back(cell: &Cell) -> Result<Option<GenerationWriter>, BuildError> {
         return Ok(Some(open));
     }
     Ok(None)
-}
-
-/// Compares documents, index and ledger: forgets and removes what is gone, returns what must be indexed.
-pub(super) async fn compare(cell: &Arc<Cell>, shared: &Shared) -> Result<Vec<DocumentId>, BuildError> {
-    let Some(snapshot) = cell.snapshot() else { return Ok(Vec::new()) };
-    let records = shared.ledger.all_documents(&cell.id).await?;
-    let records: HashMap<DocumentId, DocumentRecord> =
-        records.into_iter().map(|record| (record.status.id.clone(), record)).collect();
-    let kept = Arc::clone(cell);
-    let (changed, notes, gone, forgotten) = blocking(move || {
-        let stored = kept.documents.list()?;
-        let there: BTreeSet<&DocumentId> = stored.iter().map(|document| &document.id).collect();
-        let gone: Vec<DocumentId> =
-            snapshot.documents().map(|entry| entry.id.clone()).filter(|id| !there.contains(id)).collect();
-        let forgotten: Vec<DocumentId> = records.keys().filter(|id| !there.contains(id)).cloned().collect();
-        let (mut changed, mut notes) = (Vec::new(), Vec::new());
-        for document in &stored {
-            let record = records.get(&document.id);
-            let Some(hash) = hash_of(&kept, document, record)? else { continue };
-            let entry = snapshot.document(&document.id).filter(|entry| {
-                entry.content_hash == hash && entry.name == document.name && entry.attributes == document.attributes
-            });
-            match (entry, record) {
-                (Some(_), Some(known))
-                    if known.status.chunks > 0
-                        && known.status.state != DocumentState::Failed
-                        && known.modified_ns == document.modified_ns => {}
-                (Some(entry), known) => {
-                    notes.push(records::live(document, &entry, known.and_then(|known| known.status.job_id)));
-                }
-                (None, Some(known)) if records::fails_for_good(known, hash) => {}
-                (None, known) => {
-                    notes.push(records::queued(document, hash, known.and_then(|known| known.status.job_id)));
-                    changed.push(document.id.clone());
-                }
-            }
-        }
-        Ok((changed, notes, gone, forgotten))
-    })
-    .await?;
-    if !gone.is_empty() {
-        let (writer, kept) = (Arc::clone(&cell.writer).lock_owned().await, Arc::clone(cell));
-        blocking(move || take_out(&kept, writer, &gone)).await?;
-    }
-    shared.ledger.forget_documents(&cell.id, forgotten).await?;
-    shared.ledger.save_documents(&cell.id, notes).await?;
-    Ok(changed)
 }
 
 /// A document's hash: known for uploads, remembered while size and time stand, else read. `None` when it just went.

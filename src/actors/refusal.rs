@@ -1,6 +1,7 @@
 //! Why a desk refuses: one reason a line, from whichever part it comes.
 
 use super::desk::Limited;
+use crate::backup::BackupError;
 use crate::domain::{DocumentId, JobId, JobState, QuestionError, TenantId};
 use crate::engine::SearchError;
 use crate::index::IndexError;
@@ -69,6 +70,9 @@ pub enum DeskError {
     /// A tenant of that id is there already.
     #[error("there is a tenant `{0}` already")]
     TenantExists(TenantId),
+    /// The backup is not written or not taken.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// Vectors are needed and there are none.
     #[error(transparent)]
     Embed(#[from] crate::embed::EmbedError),

@@ -101,15 +101,20 @@ pub(super) async fn send(request: RequestBuilder) -> Result<Value, Failure> {
             serde_json::from_slice(&body).map_err(anyhow::Error::from)?
         });
     }
-    let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+    Err(refusal(status, &body))
+}
+
+/// The failure that fits a problem.
+pub(super) fn refusal(status: StatusCode, body: &[u8]) -> Failure {
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
     let words = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or("the server refused").to_owned();
-    Err(match status {
+    match status {
         StatusCode::NOT_FOUND => Failure::NotFound(words),
         StatusCode::TOO_MANY_REQUESTS => Failure::TooFast,
         StatusCode::SERVICE_UNAVAILABLE => Failure::NotReady(words),
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Failure::Usage(words),
         _ => Failure::Failed(anyhow!("{words} ({status})")),
-    })
+    }
 }
 
 /// How long a refused request is to wait.

@@ -3,6 +3,7 @@
 //! Verbs that need tenants speak HTTP: to the server that runs on the data folder, or to one started here for the
 //! moment. So both tops call the same functions, and a verb works whether or not Carrel runs.
 
+mod backup;
 mod check;
 mod client;
 mod demo;
@@ -72,6 +73,12 @@ enum Verb {
     /// List, compare, activate, keep or delete a tenant's generations
     #[command(subcommand)]
     Generations(generations::GenerationsVerb),
+    /// Write a tenant to one file, while it serves
+    Backup(backup::BackupArgs),
+    /// Make a tenant of a file that `backup` wrote
+    Restore(backup::RestoreArgs),
+    /// Print a tenant's documents or chunks as lines of JSON
+    Export(backup::ExportArgs),
     /// Mint, list or revoke tokens
     #[command(subcommand)]
     Token(token::TokenVerb),
@@ -178,6 +185,9 @@ async fn dispatch(Cli { common, verb }: Cli) -> Result<(), Failure> {
         Verb::Golden(args) => golden::run(config, args, print).await,
         Verb::Jobs(args) => tenants::jobs(config, args, print).await,
         Verb::Generations(verb) => generations::run(config, verb, print).await,
+        Verb::Backup(args) => backup::backup(config, args, print).await,
+        Verb::Restore(args) => backup::restore(config, args, print).await,
+        Verb::Export(args) => backup::export(config, args).await,
         Verb::Token(verb) => token::run(&config, verb, print).await,
         Verb::AdminLink => serve::admin_link(&config, print).await,
         Verb::Extract(args) => extract::run(&config, &args, print).await,

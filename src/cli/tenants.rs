@@ -34,6 +34,15 @@ pub(super) enum TenantVerb {
         #[arg(value_parser = tenant_id)]
         id: TenantId,
     },
+    /// Make another tenant that is what this one is now
+    Clone {
+        /// The tenant to clone
+        #[arg(value_parser = tenant_id)]
+        id: TenantId,
+        /// The new tenant's id
+        #[arg(value_parser = tenant_id)]
+        new: TenantId,
+    },
     /// Remove a tenant with its documents, index, jobs and tokens
     Remove {
         /// Its id
@@ -119,6 +128,11 @@ async fn act(client: &Client, verb: TenantVerb, print: Printer) -> Result<(), Fa
         TenantVerb::Show { id } => {
             let tenant = send(client.operator(Method::GET, &format!("/api/v1/tenants/{id}"))).await?;
             print.result(&tenant, |tenant| serde_json::to_string_pretty(tenant).unwrap_or_default())
+        }
+        TenantVerb::Clone { id, new } => {
+            let path = format!("/api/v1/tenants/{id}/clone");
+            let made = send(client.operator(Method::POST, &path).json(&json!({ "id": new }))).await?;
+            print.result(&made, |_| format!("cloned {id} as {new}"))
         }
         TenantVerb::Remove { id, .. } => {
             send(client.operator(Method::DELETE, &format!("/api/v1/tenants/{id}"))).await?;

@@ -62,6 +62,9 @@ impl Config {
         if self.http.max_upload_bytes == 0 {
             return wrong("max_upload_bytes", "must be at least 1");
         }
+        if self.http.max_restore_bytes == 0 {
+            return wrong("max_restore_bytes", "must be at least 1");
+        }
         if self.http.max_query_chars == 0 || self.http.max_query_chars > 32_768 {
             return wrong("max_query_chars", "must be from 1 to 32768");
         }

@@ -36,6 +36,8 @@ pub struct Config {
     pub ingest: IngestConfig,
     /// Builds.
     pub builds: BuildConfig,
+    /// How folders of documents are kept in step.
+    pub folders: FolderConfig,
     /// How long what happened is remembered.
     pub keep: KeepConfig,
     /// The built-in embedder and the cache of question vectors.
@@ -56,6 +58,8 @@ pub struct HttpConfig {
     pub public_url: String,
     /// Largest upload, bytes.
     pub max_upload_bytes: u64,
+    /// Largest backup that is restored, bytes.
+    pub max_restore_bytes: u64,
     /// Longest question, Unicode characters.
     pub max_query_chars: usize,
     /// Whole time a request may take, uploads and streams apart.
@@ -155,6 +159,29 @@ pub struct BuildConfig {
     pub patience: Duration,
 }
 
+/// How folders of documents are kept in step.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FolderConfig {
+    /// How a change by hand is noticed.
+    pub watch: Watch,
+    /// Time between two looks where folders are polled.
+    #[serde(rename = "interval_s", deserialize_with = "file::seconds")]
+    pub interval: Duration,
+}
+
+/// How changes by hand in `documents/` are noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Watch {
+    /// The operating system tells; where it cannot, folders are polled.
+    Auto,
+    /// Folders are looked at again and again, as network drives need it.
+    Poll,
+    /// Only a start or a rebuild looks.
+    Off,
+}
+
 /// How long what happened is remembered.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -212,6 +239,7 @@ impl Default for Config {
             providers: BTreeMap::new(),
             ingest: IngestConfig::default(),
             builds: BuildConfig::default(),
+            folders: FolderConfig::default(),
             keep: KeepConfig::default(),
             embed: EmbedConfig::default(),
             metrics: MetricsConfig::default(),
@@ -226,6 +254,7 @@ impl Default for HttpConfig {
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: String::new(),
             max_upload_bytes: 32 << 20,
+            max_restore_bytes: 32 << 30,
             max_query_chars: 4096,
             request_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(10),
@@ -251,6 +280,12 @@ impl Default for IngestConfig {
 impl Default for BuildConfig {
     fn default() -> Self {
         Self { concurrent: 1, keep_generations: 2, patience: Duration::from_hours(1) }
+    }
+}
+
+impl Default for FolderConfig {
+    fn default() -> Self {
+        Self { watch: Watch::Auto, interval: Duration::from_secs(2) }
     }
 }
 

@@ -41,6 +41,12 @@ pub enum Code {
     InvalidSettings,
     /// The document has no bytes.
     DocumentEmpty,
+    /// The file is no backup.
+    BackupForeign,
+    /// The backup is not what was written.
+    BackupDamaged,
+    /// A newer Carrel wrote the backup.
+    BackupNewer,
     /// The document's id belongs to a file in the folder.
     DocumentInFolder,
     /// There is such a tenant already.
@@ -255,6 +261,30 @@ pub const CONTRACT: &[Contract] = &[
         "Empty document",
         "The file has no bytes.",
         "Send a file with text in it.",
+    ),
+    row(
+        Code::BackupForeign,
+        "backup_foreign",
+        422,
+        "No backup",
+        "The file that was to be restored is no backup of a tenant.",
+        "Send a file that `carrel backup` wrote, as it is.",
+    ),
+    row(
+        Code::BackupDamaged,
+        "backup_damaged",
+        422,
+        "The backup is damaged",
+        "The backup is cut short, or a part of it is not what was written; nothing was restored.",
+        "Copy the file again from where it was kept, or restore another backup.",
+    ),
+    row(
+        Code::BackupNewer,
+        "backup_newer",
+        422,
+        "The backup is of a newer Carrel",
+        "A newer Carrel wrote the backup in a format that this one does not know.",
+        "Restore it with the version of Carrel that wrote it, or a newer one.",
     ),
     row(
         Code::DocumentInFolder,

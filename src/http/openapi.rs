@@ -9,7 +9,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _};
 
-use super::api::{compare, documents, explain, generations, golden, index, jobs, operator, query, stream, tokens};
+use super::api::{
+    backup, compare, documents, explain, generations, golden, index, jobs, operator, query, stream, tokens,
+};
 use super::ops;
 use super::problem::{ApiError, Problem};
 
@@ -30,6 +32,7 @@ use super::problem::{ApiError, Problem};
         documents::show,
         documents::text,
         documents::delete,
+        backup::export,
         index::reindex,
         jobs::list,
         jobs::show,
@@ -56,6 +59,9 @@ use super::problem::{ApiError, Problem};
         operator::reload,
         operator::status,
         operator::audit,
+        backup::backup,
+        backup::restore,
+        backup::duplicate,
         tokens::mint,
         tokens::list,
         tokens::revoke,

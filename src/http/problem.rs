@@ -17,6 +17,7 @@ use super::context::CONTEXT;
 use super::limits;
 use crate::access::AuthError;
 use crate::actors::{DeskError, Limited};
+use crate::backup::BackupError;
 use crate::domain::{FilterError, QuestionError};
 use crate::embed::EmbedError;
 use crate::index::IndexError;
@@ -238,6 +239,7 @@ impl From<DeskError> for ApiError {
             DeskError::OtherRebuild(_) => Self::new(Code::OtherRebuildWaits, text),
             DeskError::Settings(_) => Self::new(Code::InvalidSettings, text),
             DeskError::TenantExists(_) => Self::new(Code::TenantExists, text),
+            DeskError::Backup(error) => error.into(),
             DeskError::Embed(error) => error.into(),
             DeskError::Store(error) => error.into(),
             DeskError::Ledger(error) => error.into(),
@@ -296,6 +298,19 @@ impl From<StoreError> for ApiError {
             StoreError::TooLarge { .. } => Code::DocumentTooLarge,
             StoreError::Empty => Code::DocumentEmpty,
             StoreError::InFolder(_) => Code::DocumentInFolder,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<BackupError> for ApiError {
+    fn from(error: BackupError) -> Self {
+        let code = match error {
+            BackupError::Foreign => Code::BackupForeign,
+            BackupError::Damaged { .. } => Code::BackupDamaged,
+            BackupError::Newer { .. } => Code::BackupNewer,
+            BackupError::Io { .. } if error.is_disk_full() => return Self::plain(Code::DiskFull).because(error),
+            BackupError::Io { .. } => return Self::internal(error),
         };
         Self::new(code, error.to_string())
     }

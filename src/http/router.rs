@@ -14,7 +14,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
 use super::api::{
-    FORM_OVERHEAD, compare, documents, explain, generations, golden, index, jobs, operator, query, tokens,
+    FORM_OVERHEAD, backup, compare, documents, explain, generations, golden, index, jobs, operator, query, tokens,
 };
 use super::auth::{self, Gate};
 use super::codes::Code;
@@ -41,9 +41,11 @@ pub fn router(state: HttpState) -> Router {
     announce();
     let quick = tenant_routes().merge(operator_routes()).layer(from_fn_with_state(time, within));
     let slow = slow_routes(config.max_upload_bytes).layer(from_fn_with_state(upload_time, within));
+    let large = large_routes().layer(from_fn_with_state(large_timeout(config), within));
     let gate = Gate::new(state.clone());
     let guarded = quick
         .merge(slow)
+        .merge(large)
         .route_layer(from_fn_with_state(gate.clone(), auth::count))
         .route_layer(from_fn_with_state(gate.clone(), auth::authenticate));
     let scraped = metrics_route().route_layer(from_fn_with_state(gate, ops::scrapers));
@@ -81,6 +83,7 @@ fn tenant_routes() -> Router<HttpState> {
         .route("/api/v1/documents", read(get(documents::list)))
         .route("/api/v1/documents/{id}", read(get(documents::show)).merge(write(delete(documents::delete))))
         .route("/api/v1/documents/{id}/text", read(get(documents::text)))
+        .route("/api/v1/export", read(get(backup::export)))
         .route("/api/v1/purge", write(post(jobs::purge)))
         .route("/api/v1/jobs", follow(get(jobs::list)))
         .route("/api/v1/jobs/{id}", follow(get(jobs::show)))
@@ -119,6 +122,15 @@ fn operator_routes() -> Router<HttpState> {
         .route("/api/v1/tokens/{jti}", admin(delete(tokens::revoke)))
         .route("/api/v1/status", admin(get(operator::status)))
         .route("/api/v1/audit", admin(get(operator::audit)))
+}
+
+/// Whole tenants, for operators: larger and longer than anything else. What is received is bounded as it comes.
+fn large_routes() -> Router<HttpState> {
+    let admin = |methods| needs(&[Permission::TenantsAdmin], methods);
+    Router::new()
+        .route("/api/v1/tenants/{id}/backup", admin(get(backup::backup)))
+        .route("/api/v1/tenants/{id}/clone", admin(post(backup::duplicate)))
+        .route("/api/v1/tenants/restore", admin(post(backup::restore)))
 }
 
 /// For scrapers of this machine, or with a token.
@@ -162,8 +174,15 @@ fn upload_timeout(config: &HttpConfig) -> Duration {
     config.request_timeout + Duration::from_secs(config.max_upload_bytes.div_ceil(SLOWEST_UPLOAD))
 }
 
+/// As [`upload_timeout`], for the largest backup.
+fn large_timeout(config: &HttpConfig) -> Duration {
+    config.request_timeout + Duration::from_secs(config.max_restore_bytes.div_ceil(SLOWEST_UPLOAD))
+}
+
 fn compression() -> CompressionLayer<impl Predicate> {
     let worth = SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE).and(NotForContentType::IMAGES);
+    // The client keeps what it gets, and may pack it better.
+    let worth = worth.and(NotForContentType::new("application/x-tar"));
     CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(worth)
 }
 

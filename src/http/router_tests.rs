@@ -29,7 +29,7 @@ fn routes_of(router: &Router<HttpState>) -> BTreeSet<String> {
 }
 
 fn all_routes() -> BTreeSet<String> {
-    let guarded = tenant_routes().merge(slow_routes(1)).merge(operator_routes());
+    let guarded = tenant_routes().merge(slow_routes(1)).merge(operator_routes()).merge(large_routes());
     routes_of(&guarded.merge(metrics_route()).merge(open_routes()))
 }
 

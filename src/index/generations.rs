@@ -6,6 +6,8 @@
 //! data/<id>/index/<number>.damaged/
 //! ```
 
+mod copy;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;

@@ -48,11 +48,7 @@ impl Ledger {
     /// Every record of a tenant, by id, for a scan.
     pub async fn all_documents(&self, tenant: &TenantId) -> Result<Vec<DocumentRecord>> {
         let tenant = tenant.to_string();
-        let all = move |db: &Connection| {
-            let mut statement = db.prepare("SELECT entry, modified_ns FROM documents WHERE tenant = ?1 ORDER BY id")?;
-            statement.query_map([tenant], record)?.collect()
-        };
-        self.readers.read(all).await
+        self.readers.read(move |db| all(db, &tenant)).await
     }
 
     /// Sums.
@@ -82,6 +78,18 @@ impl RecordRow {
             entry: serde_json::to_string(&record.status)?.into(),
         })
     }
+}
+
+/// Every record of a tenant, by id.
+pub(super) fn all(db: &Connection, tenant: &str) -> rusqlite::Result<Vec<DocumentRecord>> {
+    let mut statement = db.prepare("SELECT entry, modified_ns FROM documents WHERE tenant = ?1 ORDER BY id")?;
+    statement.query_map([tenant], record)?.collect()
+}
+
+/// Writes records within the transaction that is under way.
+pub(super) fn save_all(db: &Connection, tenant: &TenantId, records: &[DocumentRecord]) -> rusqlite::Result<()> {
+    let rows = records.iter().filter_map(|record| RecordRow::of(record).ok()).collect::<Vec<_>>();
+    save(db, tenant, &rows)
 }
 
 fn save(db: &Connection, tenant: &TenantId, rows: &[RecordRow]) -> rusqlite::Result<()> {

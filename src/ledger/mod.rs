@@ -15,6 +15,7 @@ mod lists;
 mod operator;
 mod readers;
 mod schema;
+mod sections;
 mod tokens;
 mod writer;
 
@@ -25,6 +26,7 @@ use rusqlite::ErrorCode;
 use tokio::sync::watch;
 
 use readers::Readers;
+pub use sections::Rows;
 use writer::Writer;
 
 use crate::domain::{DocumentStatus, TenantId, Timestamp};

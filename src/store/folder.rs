@@ -1,6 +1,7 @@
 //! Files that somebody put into a tenant's folder by hand.
 
 use std::fs::{File, Metadata};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,6 +15,18 @@ pub(super) fn list(root: &Folder, path: &Path) -> io::Result<Vec<StoredDocument>
     let mut found = Vec::new();
     walk(root, "", &mut |id, facts| found.push(describe(id, path, facts)))?;
     Ok(found)
+}
+
+/// A number that is another when a file below `root` came, went, grew or was written to.
+pub(super) fn mark(root: &Folder) -> io::Result<u64> {
+    let mut sum = 0u64;
+    walk(root, "", &mut |id, facts| {
+        let mut hasher = DefaultHasher::new();
+        (id, facts.size(), super::modified_ns(facts)).hash(&mut hasher);
+        // Files come in no order, so what is made of them must not have one either.
+        sum = sum.wrapping_add(hasher.finish());
+    })?;
+    Ok(sum)
 }
 
 fn walk(folder: &Folder, prefix: &str, found: &mut dyn FnMut(DocumentId, &Metadata)) -> io::Result<()> {
@@ -79,7 +92,7 @@ fn within<T>(
 }
 
 /// Whether a path counts: nothing hidden, nothing of ours.
-fn shown(id: &DocumentId) -> bool {
+pub(super) fn shown(id: &DocumentId) -> bool {
     let mut parts = id.as_str().split('/');
     let ours = parts.clone().next() == Some(uploads::FOLDER);
     !ours && !parts.any(|part| part.starts_with('.'))

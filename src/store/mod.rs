@@ -5,6 +5,7 @@
 //!
 //! Where both claim one id (a file was dropped after the upload), the file in the folder is the document.
 
+mod copies;
 mod disk;
 mod folder;
 mod tenant;
@@ -23,6 +24,7 @@ use tenant::Turn;
 
 use crate::domain::{Attributes, ContentHash, DocumentId, TenantId, Timestamp};
 
+pub use copies::{Copied, OpenFile, is_stored};
 pub use tenant::TenantDocuments;
 pub use writer::UploadWriter;
 
@@ -186,6 +188,12 @@ impl DocumentStore {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry(id.clone()).or_default())
     }
+}
+
+/// Whether a path below a tenant's folder is a document by hand: an id, nothing hidden and nothing of Carrel's own.
+#[must_use]
+pub fn by_hand(path: &str) -> bool {
+    DocumentId::parse(path).is_ok_and(|id| folder::shown(&id))
 }
 
 /// Begins the name a tenant's folder gets on its way out; no tenant id begins with a dot.

@@ -43,7 +43,7 @@ impl Turn {
 /// One tenant's documents; the only way to reach them. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct TenantDocuments {
-    path: Arc<PathBuf>,
+    pub(super) path: Arc<PathBuf>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) turn: Arc<Turn>,
 }
@@ -90,6 +90,14 @@ impl TenantDocuments {
         found.sort_by(|a, b| a.id.cmp(&b.id));
         found.dedup_by(|later, first| later.id == first.id);
         Ok(found)
+    }
+
+    /// A number that is another when a file of the folder, uploads apart, came, went or was written to. Blocking.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn mark(&self) -> Result<u64, StoreError> {
+        opened(&self.path).and_then(|root| folder::mark(&root)).map_err(StoreError::at("look at"))
     }
 
     /// One document; `None` when it is not there. Blocking.

@@ -203,7 +203,17 @@ fn is_unnamed_body(uploads: &Folder, name: &str) -> io::Result<bool> {
     }
 }
 
-fn is_sidecar(name: &str) -> bool {
+/// The name of the body that a record names; `None` when there is no such record.
+pub(super) fn body_of(uploads: &Folder, sidecar: &str) -> io::Result<Option<String>> {
+    Ok(read(uploads, sidecar)?.map(|(sidecar, _)| sidecar.body()))
+}
+
+/// Whether a body may have this name.
+pub(super) fn is_body(name: &str) -> bool {
+    name.split_once('-').is_some_and(|(key, content)| is_hash(key) && is_hash(content))
+}
+
+pub(super) fn is_sidecar(name: &str) -> bool {
     name.strip_suffix(".json").is_some_and(is_hash)
 }
 

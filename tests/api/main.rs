@@ -4,11 +4,13 @@
 
 mod admin;
 mod answers;
+mod backup;
 mod change;
 mod crash;
 mod documents;
 mod explain;
 mod extraction;
+mod folders;
 mod generations;
 mod harness;
 mod injection;

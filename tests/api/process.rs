@@ -43,6 +43,11 @@ impl Server {
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
+    /// Ends it as a loss of power would.
+    async fn kill(mut self) {
+        self.process.kill().await.unwrap();
+    }
+
     /// Asks it to end; whether it did so in order.
     async fn end(mut self) -> bool {
         self.signal(Signal::TERM);
@@ -88,4 +93,67 @@ async fn the_command_line_works_alike_with_and_without_a_server() {
     let (ok, explained) = said(&root, &explain).await;
     assert!(ok && explained["document"]["stage"] == "hit", "{explained}");
     assert!(server.end().await);
+}
+
+#[tokio::test]
+async fn a_tenant_is_backed_up_restored_cloned_and_exported_from_the_command_line() {
+    let root = Root::new().tenant("acme", "", &[("a.md", "The quinces of the north orchard ripen in late October.")]);
+    let file = root.path().join("acme.tar");
+    let file = file.to_str().unwrap();
+    let (ok, saved) = said(&root, &["backup", "-t", "acme", file]).await;
+    assert!(ok && saved["bytes"].as_u64().unwrap() > 0, "{saved}");
+    let server = Server::start(&root).await;
+    let (ok, restored) = said(&root, &["restore", file, "--as", "back"]).await;
+    assert!(ok && restored["id"] == "back", "{restored}");
+    let (taken, _) = said(&root, &["restore", file]).await;
+    assert!(!taken);
+    assert!(said(&root, &["tenant", "clone", "back", "twin"]).await.0);
+    let (_, line) = said(&root, &["export", "-t", "twin"]).await;
+    assert_eq!(
+        (&line["id"], &line["text"]),
+        (&"a.md".into(), &"The quinces of the north orchard ripen in late October.".into())
+    );
+    let (_, chunk) = said(&root, &["export", "-t", "twin", "--chunks"]).await;
+    assert_eq!(chunk["chunk_id"], "a.md#0");
+    assert!(server.end().await);
+}
+
+#[tokio::test]
+async fn a_kill_in_the_middle_of_a_restore_leaves_no_tenant_or_the_whole_one() {
+    let documents: Vec<(String, String)> =
+        (0..60).map(|at| (format!("{at}.md"), format!("Quince tree {at} stands in the north orchard."))).collect();
+    let documents: Vec<_> = documents.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let root = Root::new().tenant("acme", "", &documents);
+    let file = root.path().join("acme.tar");
+    let file = file.to_str().unwrap();
+    assert!(said(&root, &["backup", "-t", "acme", file]).await.0);
+    let server = Server::start(&root).await;
+    let begun = std::time::Instant::now();
+    assert!(said(&root, &["restore", file, "--as", "measured"]).await.0);
+    let took = begun.elapsed();
+    server.kill().await;
+    for at in 0u32..8 {
+        let server = Server::start(&root).await;
+        let id = format!("kill-{at}");
+        let mut restore = carrel(&root, &["restore", file, "--as", &id]).spawn().unwrap();
+        // Most of the time is spent before the server has the file, so the kills come in its second half.
+        tokio::time::sleep(took / 2 + took * at / 16).await;
+        server.kill().await;
+        let _ = timeout(PATIENCE, restore.wait()).await.unwrap();
+        let server = Server::start(&root).await;
+        let there = root.path().join(format!("tenants/{id}.toml")).exists();
+        for folder in ["documents", "data"] {
+            assert_eq!(root.path().join(folder).join(&id).exists(), there, "{folder} of {id}");
+            let names = std::fs::read_dir(root.path().join(folder)).unwrap();
+            let left: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            assert!(!left.iter().any(|name| name.starts_with('.')), "{left:?}");
+        }
+        if there {
+            let (ok, answer) = said(&root, &["query", "-t", &id, "Where does quince tree 7 stand?"]).await;
+            assert!(ok && answer["answer"].as_str().unwrap().contains("north orchard"), "{answer}");
+            let (_, lines) = said(&root, &["tenant", "show", &id]).await;
+            assert_eq!(lines["documents"], 60);
+        }
+        server.kill().await;
+    }
 }

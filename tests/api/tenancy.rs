@@ -74,6 +74,7 @@ const GUARDED: &[(&str, &[Permission])] = &[
     ("GET /api/v1/documents/{id}", &[Permission::DocumentsRead]),
     ("DELETE /api/v1/documents/{id}", &[Permission::DocumentsWrite]),
     ("GET /api/v1/documents/{id}/text", &[Permission::DocumentsRead]),
+    ("GET /api/v1/export", &[Permission::DocumentsRead]),
     ("POST /api/v1/reindex", &[Permission::Reindex]),
     ("GET /api/v1/jobs", &[Permission::Reindex, Permission::DocumentsWrite, Permission::DocumentsRead]),
     ("GET /api/v1/jobs/{id}", &[Permission::Reindex, Permission::DocumentsWrite, Permission::DocumentsRead]),
@@ -97,6 +98,9 @@ const GUARDED: &[(&str, &[Permission])] = &[
     ("DELETE /api/v1/tenants/{id}", &[Permission::TenantsAdmin]),
     ("POST /api/v1/tenants/{id}/reindex", &[Permission::TenantsAdmin]),
     ("GET /api/v1/tenants/{id}/jobs/{job}", &[Permission::TenantsAdmin]),
+    ("GET /api/v1/tenants/{id}/backup", &[Permission::TenantsAdmin]),
+    ("POST /api/v1/tenants/{id}/clone", &[Permission::TenantsAdmin]),
+    ("POST /api/v1/tenants/restore", &[Permission::TenantsAdmin]),
     ("GET /api/v1/tokens", &[Permission::TenantsAdmin]),
     ("POST /api/v1/tokens", &[Permission::TenantsAdmin]),
     ("DELETE /api/v1/tokens/{jti}", &[Permission::TenantsAdmin]),
@@ -118,6 +122,13 @@ async fn status(caller: &crate::harness::Caller<'_>, operation: &str) -> u16 {
 
 #[tokio::test]
 async fn each_route_opens_to_its_permissions_alone() {
+    // A server of its own for each few: it refuses an address that comes too often without a good token.
+    for routes in GUARDED.chunks(16) {
+        these_open_to_their_permissions_alone(routes).await;
+    }
+}
+
+async fn these_open_to_their_permissions_alone(routes: &[(&str, &[Permission])]) {
     let app = two().await;
     let tenants = [Permission::Query, Permission::DocumentsRead, Permission::DocumentsWrite, Permission::Reindex];
     let mut callers = Vec::new();
@@ -127,7 +138,7 @@ async fn each_route_opens_to_its_permissions_alone() {
     for permission in [Permission::TenantsAdmin, Permission::Metrics] {
         callers.push((permission, app.minted(None, &[permission]).await));
     }
-    for &(operation, any) in GUARDED {
+    for &(operation, any) in routes {
         assert_eq!(status(&app.anonymous(), operation).await, 401, "{operation}");
         for (permission, caller) in &callers {
             let status = status(caller, operation).await;

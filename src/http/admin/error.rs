@@ -19,6 +19,7 @@ use super::show::{self, Message};
 use super::state::AdminState;
 use crate::access::SignInError;
 use crate::actors::DeskError;
+use crate::backup::BackupError;
 use crate::ledger::LedgerError;
 use crate::store::StoreError;
 
@@ -203,7 +204,8 @@ pub fn explain_desk(error: &DeskError) -> Explained {
         | DeskError::OtherRebuild(_)
         | DeskError::Quota(_)
         | DeskError::Store(StoreError::InFolder(_)) => Explained::conflict(Message::sentence(&error.to_string())),
-        DeskError::Question(_)
+        DeskError::Backup(BackupError::Foreign | BackupError::Damaged { .. } | BackupError::Newer { .. })
+        | DeskError::Question(_)
         | DeskError::Attributes(_)
         | DeskError::Settings(_)
         | DeskError::Golden(_)
@@ -217,7 +219,9 @@ pub fn explain_desk(error: &DeskError) -> Explained {
         DeskError::Store(StoreError::TooLarge { limit }) => Explained::too_large(*limit),
         DeskError::Store(StoreError::NoSpace) => Explained::no_space(),
         DeskError::Ledger(error) => explain_ledger(error),
-        DeskError::Store(StoreError::Io { .. }) | DeskError::Index(_) => Explained::internal(),
+        DeskError::Store(StoreError::Io { .. }) | DeskError::Backup(BackupError::Io { .. }) | DeskError::Index(_) => {
+            Explained::internal()
+        }
     }
 }
 

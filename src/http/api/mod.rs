@@ -1,6 +1,7 @@
 //! The JSON API: one file an endpoint family. A handler extracts, calls a desk, and shapes the reply; rights stand in the router.
 
 mod attributes;
+pub mod backup;
 pub mod compare;
 pub mod documents;
 pub mod explain;

@@ -40,7 +40,7 @@ pub async fn tenant(
     view(&state, &operator, &id).map(Json)
 }
 
-fn view(state: &HttpState, operator: &Operator, id: &TenantId) -> Result<TenantView, ApiError> {
+pub(super) fn view(state: &HttpState, operator: &Operator, id: &TenantId) -> Result<TenantView, ApiError> {
     let found = state.tenants.statuses(operator).into_iter().find(|tenant| tenant.id == *id);
     Ok(found.ok_or(DeskError::NoTenant)?.into())
 }

@@ -172,3 +172,34 @@ fn a_pinned_generation_is_not_pruned_and_one_that_serves_is_not_deleted() {
     assert!(!generations.holds(1).unwrap() && generations.pinned().unwrap().is_empty());
     assert_eq!(numbers(&generations), [4, 3]);
 }
+
+#[test]
+fn a_copy_holds_what_was_whole_and_stays_as_it_was() {
+    let (_dir, generations, first) = published(&[("a", "first")]);
+    drop(first);
+    let mut serving = rebuilt(&generations, "second");
+    serving.upsert(document("b", "third")).unwrap();
+    serving.commit().unwrap();
+    let copied = tempfile::tempdir().unwrap();
+    generations.copy(Some(&mut serving), copied.path()).unwrap();
+    // Whatever happens to the original from here on is none of the copy's.
+    serving.remove(&id("b")).unwrap();
+    serving.upsert(document("a", "fourth")).unwrap();
+    generations.publish(&mut serving).unwrap();
+    drop(rebuilt(&generations, "fifth"));
+    generations.prune(1).unwrap();
+    let copy = Generations::new(copied.path());
+    let names = copy.copied().unwrap();
+    assert!(names.contains(&"current".to_owned()) && names.contains(&"index/2/manifest.json".to_owned()), "{names:?}");
+    assert!(names.iter().all(|name| !name.split('/').any(|part| part.starts_with('.'))), "{names:?}");
+    assert_eq!(numbers(&copy), [2, 1]);
+    assert_eq!(found(&copy.open(1).unwrap().snapshot(), "first"), ["first"]);
+    let open = copy.open_current().unwrap().unwrap();
+    assert_eq!(open.snapshot().generation(), 2);
+    let mut texts = found(&open.snapshot(), "second third fourth fifth");
+    texts.sort();
+    assert_eq!(texts, ["second", "third"]);
+    let empty = tempfile::tempdir().unwrap();
+    Generations::new(&empty.path().join("nobody")).copy(None, &empty.path().join("copy")).unwrap();
+    assert!(!empty.path().join("copy").exists(), "nothing comes of nothing");
+}

@@ -394,3 +394,48 @@ fn a_removal_that_was_cut_short_leaves_nothing_for_the_next_tenant_of_that_name(
     assert_eq!(again.list().unwrap(), Vec::new());
     assert!(!fixture.root.path().join(".removed-acme").exists());
 }
+
+#[tokio::test]
+async fn a_copy_takes_files_by_hand_and_uploads_and_nothing_else() {
+    let store = Fixture::new();
+    store.drop_in("guide/a.md", "by hand");
+    store.drop_in(".hidden", "secret");
+    let mut upload = store.documents.begin(100).await.unwrap();
+    upload.write(b"uploaded").await.unwrap();
+    upload.finish(&id("u"), "u.txt", Attributes::new()).await.unwrap();
+    fs::write(store.folder().join("uploads/.tmp-half"), "half").unwrap();
+    let copies = store.documents.copies().unwrap();
+    let files: Vec<_> = copies.iter().flat_map(|copied| store.documents.open_copy(copied).unwrap()).collect();
+    let mut texts = Vec::new();
+    for (name, mut file) in files {
+        assert!(is_stored(&name), "{name}");
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut file, &mut text).unwrap();
+        texts.push(text);
+    }
+    assert_eq!((texts.len(), &*texts[0], &*texts[2]), (3, "by hand", "uploaded"));
+    fs::remove_file(store.folder().join("guide/a.md")).unwrap();
+    assert!(store.documents.open_copy(&copies[0]).unwrap().is_empty(), "it went meanwhile");
+    for strange in ["uploads/x.json", "uploads/.tmp-half", "uploads", "uploads/../a", ".hidden", "../a", ""] {
+        assert!(!is_stored(strange), "{strange:?}");
+    }
+}
+
+#[test]
+fn a_folders_mark_tells_every_change_by_hand() {
+    let store = Fixture::new();
+    let mut marks = vec![store.documents.mark().unwrap()];
+    store.drop_in("a.md", "one");
+    marks.push(store.documents.mark().unwrap());
+    store.drop_in("a.md", "longer");
+    marks.push(store.documents.mark().unwrap());
+    fs::rename(store.folder().join("a.md"), store.folder().join("b.md")).unwrap();
+    marks.push(store.documents.mark().unwrap());
+    store.drop_in(".hidden", "secret");
+    assert_eq!(store.documents.mark().unwrap(), marks[3], "what is hidden is none");
+    fs::remove_file(store.folder().join("b.md")).unwrap();
+    assert_eq!(store.documents.mark().unwrap(), marks[0]);
+    marks.sort_unstable();
+    marks.dedup();
+    assert_eq!(marks.len(), 4);
+}

@@ -1,0 +1,283 @@
+//! Restores and clones: a backup becomes a tenant, whole or not at all.
+//!
+//! Everything is checked and unpacked beside its place. Then a note of what is about to happen is made durable, the folders
+//! are moved into place, and the tenant's file, written last, makes it a tenant. Whatever a crash leaves is undone, or is
+//! whole, at the next start.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::backup::ASIDE;
+use super::directory::{Health, Tenants};
+use super::refusal::DeskError;
+use super::removal::write_durably;
+use super::work::{blocking, desk_error};
+use crate::access::Operator;
+use crate::backup::{self, BackupError, CURRENT, Checked, DOCUMENTS, INDEX, LEDGER, SETTINGS};
+use crate::config::{Config, TenantSettings};
+use crate::domain::TenantId;
+use crate::engine::BuildError;
+use crate::index::{Generations, IndexError};
+use crate::ledger::{Ledger, Rows};
+use crate::store;
+
+/// Begins the names of folders that are unpacked to, under `data/` and `documents/`.
+const STAGED: &str = ".restoring-";
+/// Names, in the staged folder, the tenant whose folders are being moved into place.
+const IN_PLACE: &str = "in-place";
+/// How long a reply waits for the restored tenant to answer.
+const OPENING: Duration = Duration::from_secs(10);
+
+impl Tenants {
+    /// A file that a backup can be received in, gone when it is dropped.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn receive(&self, _operator: &Operator) -> Result<File, DeskError> {
+        let data = self.0.shared.config.data_dir();
+        blocking(move || Ok(tempfile::tempfile_in(data)?)).await.map_err(desk_error)
+    }
+
+    /// Makes a tenant of a backup, under `id` or the id it had. Nothing is embedded again.
+    ///
+    /// # Errors
+    /// [`DeskError::Backup`], [`DeskError::TenantExists`], [`DeskError::Quota`], [`DeskError::Settings`], or the disk's
+    /// refusal; then nothing has changed.
+    pub async fn restore(&self, _operator: &Operator, file: File, id: Option<TenantId>) -> Result<TenantId, DeskError> {
+        // A task of its own: a caller who leaves now does not stop it half-way.
+        let tenants = self.clone();
+        tokio::spawn(async move { tenants.bring_in(file, id).await }).await.map_err(|_| DeskError::Unresponsive)?
+    }
+
+    /// Makes a tenant `to` that is what `from` is now. Nothing is embedded again.
+    ///
+    /// # Errors
+    /// As [`Tenants::restore`], and [`DeskError::NoTenant`].
+    pub async fn duplicate(&self, operator: &Operator, from: &TenantId, to: TenantId) -> Result<(), DeskError> {
+        self.must_be_free(&to).await?;
+        let source = self.desk_for(operator, from)?.gather().await?;
+        let file = self.receive(operator).await?;
+        let file = blocking(move || Ok(source.write(file))).await.map_err(desk_error)??;
+        self.restore(operator, file, Some(to)).await.map(drop)
+    }
+
+    async fn bring_in(&self, file: File, id: Option<TenantId>) -> Result<TenantId, DeskError> {
+        let checked = blocking(move || Ok(backup::verify(file, store::is_stored))).await.map_err(desk_error)??;
+        let id = id.unwrap_or_else(|| checked.header.tenant.clone());
+        self.must_be_free(&id).await?;
+        let config = self.0.shared.config.clone();
+        let unpacked = blocking(move || Ok(Unpacked::new(checked, &config))).await.map_err(desk_error)??;
+        let _changing = self.0.changing.lock().await;
+        self.must_be_free(&id).await?;
+        let unpacked = Arc::new(unpacked);
+        if let Err(error) = self.put_in_place(&id, &unpacked).await {
+            self.undo_restore(&id).await?;
+            return Err(error);
+        }
+        self.adopt(&id, unpacked.settings.clone()).await?;
+        // The note of what was to happen goes last: it is what finds a half at the next start.
+        drop(unpacked);
+        tracing::info!(tenant.id = %id, "restored {id} from a backup");
+        if let Some(cell) = self.0.living.load().get(&id).cloned() {
+            let mut health = cell.watch();
+            let open = health.wait_for(|health| !matches!(health, Health::Building { .. }));
+            // A large index opens while the reply is on its way already.
+            let _ = tokio::time::timeout(OPENING, open).await;
+        }
+        Ok(id)
+    }
+
+    /// Refuses an id that is taken, be it by folders alone.
+    async fn must_be_free(&self, id: &TenantId) -> Result<(), DeskError> {
+        let config = self.0.shared.config.clone();
+        let taken = [config.data_dir().join(id.as_str()), config.documents_dir().join(id.as_str())];
+        let file = self.file(id);
+        let taken = blocking(move || {
+            let filled = |folder: &PathBuf| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+            Ok(file.exists() || taken.iter().any(filled))
+        });
+        if taken.await.map_err(desk_error)? || self.0.living.load().contains_key(id) {
+            return Err(DeskError::TenantExists(id.clone()));
+        }
+        Ok(())
+    }
+
+    /// Moves what was unpacked to where it belongs; the tenant's file comes last.
+    async fn put_in_place(&self, id: &TenantId, unpacked: &Arc<Unpacked>) -> Result<(), DeskError> {
+        let (config, to, folders) = (self.0.shared.config.clone(), id.clone(), Arc::clone(unpacked));
+        blocking(move || folders.put(&config, &to)).await.map_err(desk_error)?;
+        self.0.shared.ledger.save_sections(id, unpacked.sections.clone()).await?;
+        let (file, settings) = (self.file(id), Arc::clone(unpacked));
+        blocking(move || Ok(write_durably(&file, settings.file.as_bytes())?)).await.map_err(desk_error)
+    }
+
+    /// Takes away what a restore that did not come to its end has put in place.
+    async fn undo_restore(&self, id: &TenantId) -> Result<(), DeskError> {
+        self.0.shared.ledger.forget_tenant(id).await?;
+        let generations = Generations::new(&self.0.shared.config.data_dir().join(id.as_str()));
+        let (store, id) = (self.0.store.clone(), id.clone());
+        blocking(move || {
+            generations.destroy()?;
+            Ok(store.destroy(&id)?)
+        })
+        .await
+        .map_err(desk_error)
+    }
+
+    /// Ends what a dead process left of backups and restores; before any tenant is started.
+    pub(super) async fn finish_restores(&self) -> Result<(), DeskError> {
+        let config = self.0.shared.config.clone();
+        let data = config.data_dir();
+        for staged in blocking(move || Ok(named(&data, STAGED)?)).await.map_err(desk_error)? {
+            let note = fs::read_to_string(staged.join(IN_PLACE)).ok();
+            if let Some(id) = note.and_then(|id| TenantId::parse(id.trim()).ok())
+                && !self.file(&id).exists()
+            {
+                tracing::warn!(tenant.id = %id, "a restore of {id} did not come to its end and is undone");
+                self.undo_restore(&id).await?;
+            }
+            blocking(move || Ok(fs::remove_dir_all(staged)?)).await.map_err(desk_error)?;
+        }
+        blocking(move || {
+            for staged in named(&config.documents_dir(), STAGED)?.into_iter().chain(named(&config.data_dir(), ASIDE)?) {
+                fs::remove_dir_all(staged)?;
+            }
+            Ok(())
+        })
+        .await
+        .map_err(desk_error)
+    }
+}
+
+/// Folders in `folder` whose names begin with `prefix`.
+fn named(folder: &Path, prefix: &str) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// A backup beside its place, checked; gone when it is dropped, but for what was put in place.
+struct Unpacked {
+    /// Under `data/`: the index, and a note once folders are moved.
+    staged: tempfile::TempDir,
+    /// Under `documents/`, which may be another disk.
+    documents: tempfile::TempDir,
+    settings: TenantSettings,
+    /// The tenant's file.
+    file: String,
+    sections: Vec<Rows>,
+}
+
+impl Unpacked {
+    fn new(mut checked: Checked, config: &Config) -> Result<Self, DeskError> {
+        let failed = |error: io::Error| DeskError::from(BackupError::io("unpack")(error));
+        fs::create_dir_all(config.documents_dir()).map_err(failed)?;
+        let folder = |parent: &Path| tempfile::Builder::new().prefix(STAGED).tempdir_in(parent);
+        let staged = folder(&config.data_dir()).map_err(failed)?;
+        let documents = folder(&config.documents_dir()).map_err(failed)?;
+        let index = staged.path().join("index-and-current");
+        fs::create_dir(&index).map_err(failed)?;
+        let mut kept = Vec::new();
+        let place = |path: &str| match path.strip_prefix(DOCUMENTS) {
+            Some(document) => Some(documents.path().join(document)),
+            None if path == CURRENT || path.starts_with(INDEX) => Some(index.join(path)),
+            None => None,
+        };
+        checked.unpack(place, |path, content| kept.push((path.to_owned(), content)))?;
+        let (file, sections) = understood(kept)?;
+        let settings =
+            TenantSettings::parse(SETTINGS, &file, config).map_err(|error| DeskError::Settings(error.to_string()))?;
+        within_quota(&checked, &settings)?;
+        opens(&index)?;
+        for folder in [staged.path(), documents.path()] {
+            sync_all(folder).map_err(failed)?;
+        }
+        Ok(Self { staged, documents, settings, file, sections })
+    }
+
+    /// Notes what is about to happen, then moves the folders.
+    fn put(&self, config: &Config, id: &TenantId) -> Result<(), BuildError> {
+        let mut note = File::create(self.staged.path().join(IN_PLACE))?;
+        note.write_all(id.as_str().as_bytes())?;
+        note.sync_all()?;
+        for folder in [self.staged.path().to_owned(), config.data_dir(), config.documents_dir()] {
+            File::open(folder)?.sync_all()?;
+        }
+        let (data, documents) = (config.data_dir().join(id.as_str()), config.documents_dir().join(id.as_str()));
+        fs::rename(self.staged.path().join("index-and-current"), data)?;
+        fs::rename(self.documents.path(), documents)?;
+        for folder in [config.data_dir(), config.documents_dir()] {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+/// The settings and the ledger's sections, read.
+fn understood(kept: Vec<(String, Vec<u8>)>) -> Result<(String, Vec<Rows>), BackupError> {
+    let (mut file, mut sections) = (String::new(), Vec::new());
+    for (path, content) in kept {
+        let text = String::from_utf8(content).map_err(|_| BackupError::damaged(&path, "it is no text"))?;
+        let Some(name) = path.strip_prefix(LEDGER).and_then(|name| name.strip_suffix(".jsonl")) else {
+            file = text;
+            continue;
+        };
+        let rows = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+        let rows = rows.map_err(|_| BackupError::damaged(&path, "a line of it is no JSON"))?;
+        sections.push(Rows { name: name.to_owned(), rows });
+    }
+    Ledger::check_sections(&sections).map_err(|reason| BackupError::damaged("the ledger", reason))?;
+    Ok((file, sections))
+}
+
+/// Refuses a tenant that would keep more than its own settings allow.
+fn within_quota(checked: &Checked, settings: &TenantSettings) -> Result<(), DeskError> {
+    let (limits, uploads) = (&settings.limits, format!("{DOCUMENTS}uploads/"));
+    let (mut documents, mut bytes) = (0, 0);
+    for mark in checked.entries.iter().filter(|mark| mark.path.starts_with(DOCUMENTS)) {
+        // An upload is two files: its record, and its bytes.
+        let record = mark.path.strip_prefix(&uploads).map(|name| name.contains('.'));
+        documents += u64::from(record != Some(false));
+        bytes += if record == Some(true) { 0 } else { mark.bytes };
+    }
+    if documents > limits.max_documents {
+        return Err(DeskError::Quota(format!("{documents} documents of {}", limits.max_documents)));
+    }
+    if bytes > limits.max_bytes {
+        return Err(DeskError::Quota(format!("{bytes} bytes of {}", limits.max_bytes)));
+    }
+    Ok(())
+}
+
+/// Opens the index as a start would, so that one that does not is refused before it is anybody's.
+fn opens(index: &Path) -> Result<(), DeskError> {
+    match Generations::new(index).open_current() {
+        Ok(_) => Ok(()),
+        Err(IndexError::Damaged { file, reason, .. }) => Err(BackupError::damaged(&file, reason).into()),
+        Err(IndexError::Newer { found, known, .. }) => Err(BackupError::Newer { found, known }.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes the names in a folder and all below it durable.
+fn sync_all(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_all(&entry.path())?;
+        }
+    }
+    File::open(folder)?.sync_all()
+}
