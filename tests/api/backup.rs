@@ -21,6 +21,8 @@ async fn acme() -> TestApp {
         .part("file", reqwest::multipart::Part::bytes(b"The okapi budget is seven.".to_vec()).file_name("memo.txt"));
     let sent = Reply::of(acme.request(Method::POST, "/api/v1/documents").multipart(form)).await.ok();
     acme.job(sent["job_id"].as_str().unwrap()).await;
+    let golden = json!({ "question": QUESTION, "expect": [{ "document_id": "a.md" }] });
+    acme.post("/api/v1/golden", golden).await.ok();
     acme.reindex().await;
     app
 }
@@ -44,6 +46,7 @@ async fn said(caller: &Caller<'_>) -> Vec<Value> {
     said.push(caller.post("/api/v1/search", json!({ "query": "okapi budget", "include": ["passages"] })).await.ok());
     said.push(caller.get("/api/v1/documents").await.ok());
     said.push(caller.get("/api/v1/generations").await.ok());
+    said.push(caller.get("/api/v1/golden").await.ok());
     for reply in &mut said {
         for key in ["id", "timings_ms"] {
             reply.as_object_mut().unwrap().remove(key);

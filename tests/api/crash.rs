@@ -54,6 +54,7 @@ struct Server {
     address: String,
     http: reqwest::Client,
     token: String,
+    root: PathBuf,
 }
 
 impl Server {
@@ -71,7 +72,7 @@ impl Server {
         let ready: Value = serde_json::from_str(&line).unwrap();
         let address = ready["address"].as_str().unwrap().trim_start_matches("http://").trim_end_matches('/').to_owned();
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        Self { process, address, http, token: token.to_owned() }
+        Self { process, address, http, token: token.to_owned(), root: root.to_owned() }
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -122,6 +123,8 @@ enum Act {
     Reindex,
     GoBack,
     Purge,
+    /// Of a backup of the tenant, as another.
+    Restore,
 }
 
 impl Act {
@@ -149,6 +152,12 @@ impl Act {
             Self::Reindex => server.request(Method::POST, "/api/v1/reindex?fresh=true"),
             Self::GoBack => server.request(Method::POST, "/api/v1/generations/1/activate"),
             Self::Purge => server.request(Method::POST, "/api/v1/purge"),
+            Self::Restore => {
+                let backup = std::fs::read(server.root.join("backup.tar")).unwrap();
+                let operator = std::fs::read_to_string(server.root.join("operator")).unwrap();
+                let request = server.http.post(format!("http://{}/api/v1/tenants/restore?as=twin", server.address));
+                request.bearer_auth(operator).body(backup)
+            }
         };
         let response = request.send().await.ok()?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -166,7 +175,7 @@ impl Act {
                 found.insert("flamingo".into(), "d.md".into());
             }
             Self::Delete => drop(found.remove("dromedary")),
-            Self::Reindex | Self::GoBack | Self::Purge => {}
+            Self::Reindex | Self::GoBack | Self::Purge | Self::Restore => {}
         }
         found
     }
@@ -202,6 +211,11 @@ async fn prepared(vectors: &Vectors) -> (Root, String) {
     acme.reindex().await;
     let all = [Permission::Query, Permission::DocumentsRead, Permission::DocumentsWrite, Permission::Reindex];
     let token = app.minted(Some("acme"), &all).await.token.unwrap();
+    let operator = app.operator().await;
+    let backup = operator.request(Method::GET, "/api/v1/tenants/acme/backup").send().await.unwrap();
+    std::fs::write(app.root().path().join("backup.tar"), backup.bytes().await.unwrap()).unwrap();
+    app.root().write("operator", operator.token.as_ref().unwrap());
+    drop(acme);
     (app.end().await, token)
 }
 
@@ -233,8 +247,26 @@ async fn cut_short(act: Act, at: usize, base: &Root, token: &str, killer: &Kille
     .await;
     let allowed = found == after || (!acknowledged && found == before());
     assert!(allowed, "{context}, acknowledged {acknowledged}: {found:?}");
+    if act == Act::Restore {
+        twin_is_whole_or_absent(&server, acknowledged, &context).await;
+    }
     server.stop().await;
     (took, lived)
+}
+
+/// A restored tenant has all its documents and answers, or is not there at all and left nothing behind.
+async fn twin_is_whole_or_absent(server: &Server, acknowledged: bool, context: &str) {
+    let operator = std::fs::read_to_string(server.root.join("operator")).unwrap();
+    let twin = server.http.get(format!("http://{}/api/v1/tenants/twin", server.address)).bearer_auth(operator);
+    let twin = Reply::of(twin).await;
+    if twin.status.is_success() {
+        assert_eq!((&twin.body["answers"], &twin.body["documents"]), (&json!(true), &json!(4)), "{context}");
+    } else {
+        assert!(!acknowledged, "{context}: it was acknowledged and is gone");
+        for left in ["tenants/twin.toml", "documents/twin", "data/twin"] {
+            assert!(!server.root.join(left).exists(), "{context}: {left} was left behind");
+        }
+    }
 }
 
 async fn every_step(act: Act, first: usize) {
@@ -279,6 +311,11 @@ async fn a_rebuild_cut_short_anywhere_changes_nothing_or_all() {
 #[tokio::test]
 async fn a_way_back_cut_short_anywhere_changes_no_document() {
     every_step(Act::GoBack, 7).await;
+}
+
+#[tokio::test]
+async fn a_restore_cut_short_anywhere_leaves_a_whole_tenant_or_none() {
+    every_step(Act::Restore, 13).await;
 }
 
 #[tokio::test]

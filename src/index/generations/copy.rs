@@ -27,7 +27,7 @@ impl Generations {
             for number in &current.whole {
                 link(&self.home(*number), &target.home(*number))?;
             }
-            files::replace(&to.join(CURRENT), &files::seal(&Current { ..current.clone() })?)
+            files::replace(&to.join(CURRENT), &files::seal(&Current { partial: None, ..current.clone() })?)
         };
         copy().map_err(IndexError::io("copy"))
     }
