@@ -130,6 +130,8 @@ pub struct CitationCard {
 pub struct HitCard {
     /// 1 for the best.
     pub rank: u32,
+    /// The document's id.
+    pub document: String,
     /// The document's title.
     pub title: String,
     /// The document.
@@ -259,6 +261,7 @@ impl HitCard {
         let ranks: Vec<_> = ranks.map(|(name, at)| format!("{name} {} ({:.2})", at.rank, at.score)).collect();
         Self {
             rank: hit.rank,
+            document: hit.document_id.to_string(),
             title: show::name(&hit.title),
             href: document_href(tenant, &hit.document_id, older),
             place: place.join(" · "),

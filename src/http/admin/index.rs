@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::error::AdminError;
+use super::golden::GoldenRow;
 use super::notes::Note;
 use super::request::{AtTenant, Form, Path};
 use super::shell::{Section, Shell, page};
@@ -13,7 +14,7 @@ use super::show::{self, Chip, Message, Tone, When};
 use super::state::AdminState;
 use super::tenant::{TenantHead, status_of};
 use crate::actors::{Held, TenantStatus};
-use crate::domain::{Checks, TenantId, Timestamp};
+use crate::domain::{Checks, Golden, TenantId, Timestamp};
 
 /// Questions that got worse shown of one generation.
 const WORSE: usize = 5;
@@ -99,16 +100,19 @@ pub struct IndexPage {
     pub outdated: Vec<Message>,
     /// Newest first.
     pub rows: Vec<GenerationRow>,
+    /// What a new generation must find.
+    pub golden: Vec<GoldenRow>,
 }
 
 impl IndexPage {
     /// The page of these generations.
-    pub fn new(shell: Shell, status: &TenantStatus, held: &[Held], now: Timestamp) -> Self {
+    pub fn new(shell: Shell, status: &TenantStatus, held: &[Held], golden: &[Golden], now: Timestamp) -> Self {
         Self {
             shell,
             head: TenantHead::new(status, "index"),
             outdated: outdated(status),
             rows: held.iter().map(|held| GenerationRow::new(held, now)).collect(),
+            golden: golden.iter().map(GoldenRow::new).collect(),
         }
     }
 }
@@ -121,7 +125,8 @@ pub fn outdated(status: &TenantStatus) -> Vec<Message> {
 /// `GET /admin/tenants/{tenant}/index`.
 pub async fn show(State(state): State<AdminState>, at: AtTenant) -> Result<Response, AdminError> {
     let (status, held) = (status_of(&state, &at)?, at.desk.generations().await?);
-    page(&IndexPage::new(at.who.shell(Section::Tenants), &status, &held, Timestamp::now()))
+    let golden = at.desk.golden().await?;
+    page(&IndexPage::new(at.who.shell(Section::Tenants), &status, &held, &golden, Timestamp::now()))
 }
 
 /// What is to be done with a generation.

@@ -11,6 +11,7 @@ mod cookies;
 mod document;
 mod door;
 mod error;
+mod golden;
 mod index;
 mod jobs;
 mod notes;
@@ -99,6 +100,8 @@ fn pages() -> Router<AdminState> {
         .route("/admin/tenants/{tenant}/reindex", post(tenant::reindex))
         .route("/admin/tenants/{tenant}/index", get(index::show))
         .route("/admin/tenants/{tenant}/index/{generation}", post(index::act))
+        .route("/admin/tenants/{tenant}/golden", post(golden::keep))
+        .route("/admin/tenants/{tenant}/golden/{id}/delete", post(golden::delete))
         .route("/admin/tenants/{tenant}/remove", get(tenants::remove_page).post(tenants::remove))
         .route("/admin/tenants/{tenant}/document", get(document::document))
         .route("/admin/tenants/{tenant}/document/delete", get(document::delete_page).post(document::delete))

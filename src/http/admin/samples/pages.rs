@@ -9,8 +9,8 @@ use super::{HOSTILE, Words, ago, answer, audit, document, job, jobs, now, shell,
 use crate::access::MintedToken;
 use crate::actors::{DeskError, Held, TenantStatus};
 use crate::domain::{
-    Answer, Checks, DocumentId, DocumentState, DocumentStatus, GoldenCheck, Job, JobKind, JobState, Outcome, Quality,
-    ReplayCheck, TenantId, Worse,
+    Answer, Checks, DocumentId, DocumentState, DocumentStatus, Expected, Golden, GoldenCheck, Job, JobKind, JobState,
+    Outcome, Quality, ReplayCheck, TenantId, Worse,
 };
 use crate::http::admin::ask::{AskForm, AskPage, More};
 use crate::http::admin::audit::AuditPage;
@@ -249,7 +249,9 @@ impl Gallery {
             ],
             ..tenants(self.words)[0].clone()
         };
-        IndexPage::new(self.shell(Section::Tenants), &status, &all, now())
+        let expect = vec![Expected { document_id: DocumentId::parse("guides/handbook.md").unwrap(), excerpt: None }];
+        let golden = [Golden::new(&self.words.say("How long is the notice period?"), expect, "operator")];
+        IndexPage::new(self.shell(Section::Tenants), &status, &all, &golden, now())
     }
 
     fn documents(self) -> Pages {
