@@ -35,6 +35,7 @@ mod restore;
 mod scan;
 mod stop;
 mod supervisor;
+mod swap;
 mod sync;
 mod trial;
 mod work;

@@ -1,5 +1,7 @@
 //! What a rebuild would do, before it is asked for.
 
+#![expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -55,6 +55,7 @@ pub(super) enum TenantVerb {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct ReindexArgs {
     /// The tenant
     #[arg(short, long, value_parser = tenant_id, required_unless_present = "all", conflicts_with = "all")]

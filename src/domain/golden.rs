@@ -1,5 +1,7 @@
 //! Golden questions: what must be found, and how well a generation finds it.
 
+#![expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+
 use serde::{Deserialize, Serialize};
 
 use super::{ContentHash, DocumentId, Timestamp};

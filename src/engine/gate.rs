@@ -1,5 +1,7 @@
 //! Generations on trial: golden questions and replayed ones, asked before a new generation serves.
 
+#![expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+
 use std::collections::HashSet;
 
 use super::Engine;

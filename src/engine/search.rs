@@ -256,10 +256,11 @@ where
 /// A question whose language nobody can tell (a name, a number) is taken to be in the language of most documents.
 fn votes(embedder: &dyn Embedder, snapshot: &Snapshot, question: &Question) -> bool {
     let known = |language| language == "en";
-    match snapshot.language_of(&question.text) {
-        "und" => embedder.multilingual() || snapshot.main_language().is_none_or(known),
-        language => embedder.multilingual() || known(language),
-    }
+    let in_english = || match snapshot.language_of(&question.text) {
+        "und" => snapshot.main_language().is_none_or(known),
+        language => known(language),
+    };
+    embedder.multilingual() || in_english()
 }
 
 fn without_vectors(error: &EmbedError) -> Degradation {

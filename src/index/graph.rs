@@ -9,10 +9,10 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
 use half::f16;
-use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
+use usearch::{Index, IndexOptions, MetricKind, ScalarKind, f16 as Half};
 
 use super::IndexError;
-use super::schema::{halves, singles};
+use super::schema::singles;
 use crate::domain::Ranked;
 
 /// Neighbours a vector has in the graph; usearch's own default.
@@ -129,13 +129,10 @@ impl Graph {
 
     /// The vector of `key`.
     pub fn get(&self, key: u64) -> Option<Vec<f16>> {
-        let mut vector = vec![0.0; self.index.dimensions()];
-        self.get_into(key, &mut vector).then(|| halves(&vector))
-    }
-
-    /// Writes the vector of `key` into `vector`, which has its dimension; false when there is none.
-    pub fn get_into(&self, key: u64, vector: &mut [f32]) -> bool {
-        matches!(self.index.get(key, vector), Ok(1))
+        let mut bits = vec![0; self.index.dimensions()];
+        // As it is kept: asked for single precision, the library converts number by number.
+        let found = matches!(self.index.get(key, Half::from_mut_i16s(&mut bits)), Ok(1));
+        found.then(|| bits.into_iter().map(|bits| f16::from_bits(bits.cast_unsigned())).collect())
     }
 
     /// The `depth` best by inner product of those `may` be taken, or of all; best first, nearly always the true best.

@@ -74,7 +74,9 @@ impl Generations {
         let mut gone = Vec::new();
         self.change(|current| {
             gone = current.held.difference(&current.pinned).copied().collect();
-            gone.iter().for_each(|old| current.forget(*old));
+            for old in &gone {
+                current.forget(*old);
+            }
             current.partial = current.partial.filter(|partial| *partial != number);
             current.held.insert(number);
             // The first to be pruned: it never served.

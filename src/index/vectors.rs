@@ -135,8 +135,8 @@ impl Vectors {
             let row = self.flat.numbers.chunks_exact(self.dimension.max(1)).nth(at)?;
             return Some(product(vector, &singles(row)));
         }
-        let mut other = vec![0.0; self.dimension];
-        self.graph.as_ref()?.get_into(key, &mut other).then(|| product(vector, &other))
+        let other = self.graph.as_ref()?.get(key)?;
+        Some(product(vector, &singles(&other)))
     }
 
     fn search_graph(
@@ -167,14 +167,7 @@ fn living(graph: &Graph, catalog: &Catalog) -> Vec<(u64, Vec<f16>)> {
 /// Compares `vector` with every allowed one in the graph.
 fn scan(graph: &Graph, vector: &[f32], allowed: &Allowed) -> Vec<Ranked> {
     let keys = allowed.documents.iter().flat_map(|&(number, chunks)| (0..chunks).map(move |at| key_of(number, at)));
-    let mut other = vec![0.0; vector.len()];
-    let mut found = Vec::new();
-    for key in keys {
-        if graph.get_into(key, &mut other) {
-            found.push(Ranked { key, score: product(vector, &other) });
-        }
-    }
-    found
+    keys.filter_map(|key| Some(Ranked { key, score: product(vector, &singles(&graph.get(key)?)) })).collect()
 }
 
 impl Flat {

@@ -100,12 +100,13 @@ async fn acme() -> TestApp {
 }
 
 /// Every page, and every form with what it sends.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/admin",
     "/admin/password",
     "/admin/tenants",
     "/admin/tenants/acme",
     "/admin/tenants/acme/ask",
+    "/admin/tenants/acme/index",
     "/admin/tenants/acme/remove",
     "/admin/tenants/acme/document?id=plan.md",
     "/admin/tenants/acme/document/delete?id=plan.md",
@@ -114,12 +115,16 @@ const PAGES: [&str; 12] = [
     "/admin/audit",
     "/admin/audit.csv",
 ];
-const FORMS: [(&str, &str); 12] = [
+const FORMS: [(&str, &str); 16] = [
     ("/admin/password", "password=another+good+password&again=another+good+password"),
     ("/admin/tenants", "id=globex&name=Globex"),
     ("/admin/tenants/reload", ""),
     ("/admin/tenants/acme/ask", "query=zebra&mode=hybrid&top_k=3"),
     ("/admin/tenants/acme/reindex", ""),
+    ("/admin/tenants/acme/index/1", "verb=pin"),
+    ("/admin/tenants/acme/golden", "question=zebra&document=plan.md"),
+    ("/admin/tenants/acme/golden/0123456789abcdef/delete", ""),
+    ("/admin/tenants/acme/jobs/0198a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", "verb=cancel"),
     ("/admin/tenants/acme/documents", ""),
     ("/admin/tenants/acme/document/delete", "id=plan.md"),
     ("/admin/tenants/acme/remove", "confirm=acme"),
@@ -136,6 +141,8 @@ async fn nothing_changed(app: &TestApp) {
     let acme = app.tenant("acme").await;
     assert_eq!(acme.get("/api/v1/documents/plan.md").await.ok()["state"], "live");
     assert_eq!(app.desk("acme").generations_serving(), Some(1));
+    assert_eq!(acme.get("/api/v1/golden").await.ok()["data"], serde_json::json!([]));
+    assert_eq!(acme.get("/api/v1/generations").await.ok()["data"][0]["pinned"], false);
     assert!(!app.state.sessions.has_password().await.unwrap());
 }
 
@@ -374,4 +381,34 @@ async fn an_older_generation_is_asked_compared_and_its_scores_shown_in_their_par
     assert_eq!(gone.status, StatusCode::UNPROCESSABLE_ENTITY);
     gone.shows("When does the okapi migration start?");
     operator.post("/admin/tenants/acme/ask", &format!("{form}&generation=&compare=")).await.shows("starts in May.");
+}
+
+#[tokio::test]
+async fn generations_golden_questions_and_jobs_are_handled_on_the_pages() {
+    let app = acme().await;
+    let caller = app.tenant("acme").await;
+    caller.upload("okapi.md", "# Okapi\n\nThe okapi migration starts in March.\n").await;
+    let mut operator = Browser::signed_in(&app).await;
+    let form = "query=When+does+the+okapi+migration+start%3F&mode=hybrid&top_k=3";
+    operator.post("/admin/tenants/acme/ask", form).await.shows("Must be found");
+    let kept = "question=When+does+the+okapi+migration+start%3F&document=okapi.md";
+    operator.follow("/admin/tenants/acme/golden", kept).await.shows("Kept.");
+    let job = caller.reindex().await;
+    let page = operator.get("/admin/tenants/acme/index").await;
+    page.shows("nDCG@10 1.000, before it 1.000 · 1 golden question");
+    page.shows("okapi.md");
+    operator.follow("/admin/tenants/acme/index/1", "verb=pin").await.shows("pinned");
+    operator.follow("/admin/tenants/acme/index/1", "verb=activate").await.shows("Generation 1 answers now.");
+    assert_eq!(caller.ask("When does the okapi migration start?").await.ok()["index"]["generation"], 1);
+    let refused = operator.post("/admin/tenants/acme/index/1", "verb=activate").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    let id = caller.get("/api/v1/golden").await.ok()["data"][0]["id"].as_str().unwrap().to_owned();
+    operator.follow(&format!("/admin/tenants/acme/golden/{id}/delete"), "").await.shows("There are none yet");
+    let path = format!("/admin/tenants/acme/jobs/{}", job["id"].as_str().unwrap());
+    assert!(!operator.get(&path).await.text.contains("value=\"cancel\""), "a job that is over cannot be cancelled");
+    assert_eq!(operator.post(&path, "verb=cancel").await.status, StatusCode::CONFLICT);
+    let failed = caller.upload("empty.pdf", b"%PDF-1.7 and nothing more".to_vec()).await;
+    let path = format!("/admin/tenants/acme/jobs/{}", failed["id"].as_str().unwrap());
+    operator.get(&path).await.shows("Try again");
+    operator.follow(&path, "verb=retry").await.shows("The job is queued again.");
 }

@@ -48,11 +48,11 @@ async fn a_dry_run_tells_what_the_run_then_does_and_changes_nothing() {
     app.root().write("documents/acme/d3.md", "# Shelf 3\n\nThe herd has moved to the hills.");
     app.root().write("documents/acme/new.md", "# New\n\nA shelf that nobody knew.");
     std::fs::remove_file(app.root().path().join("documents/acme/d5.md")).unwrap();
-    let some = forecast(&caller, "").await;
-    assert_eq!(some["documents_added"], json!({ "count": 1, "ids": ["new.md"] }));
-    assert_eq!(some["documents_changed"], json!({ "count": 1, "ids": ["d3.md"] }));
-    assert_eq!(some["documents_removed"], json!({ "count": 1, "ids": ["d5.md"] }));
-    assert_eq!(some["documents_unchanged"], 38);
+    let part = forecast(&caller, "").await;
+    assert_eq!(part["documents_added"], json!({ "count": 1, "ids": ["new.md"] }));
+    assert_eq!(part["documents_changed"], json!({ "count": 1, "ids": ["d3.md"] }));
+    assert_eq!(part["documents_removed"], json!({ "count": 1, "ids": ["d5.md"] }));
+    assert_eq!(part["documents_unchanged"], 38);
 
     edit(&app, "[retrieval]\nembedder = \"mock/vectors\"\n").await;
     let (before, jobs) = (vectors.texts(), caller.get("/api/v1/jobs").await.ok());

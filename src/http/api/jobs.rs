@@ -177,7 +177,7 @@ impl JobStream {
             }
             self.written.mark_unchanged();
             match self.desk.job(self.id).await {
-                Ok(job) => self.tell(job),
+                Ok(job) => self.tell(&job),
                 Err(error) => self.fail(error.into()),
             }
             if !self.last.is_empty() || self.over {
@@ -192,11 +192,11 @@ impl JobStream {
     }
 
     /// Prepares the event for a job that is not as it was told last.
-    fn tell(&mut self, job: Job) {
+    fn tell(&mut self, job: &Job) {
         let ended = job.state.is_final();
         let view = JobView::from(job.clone());
         // The end is told to whoever asks, or a client would ask for ever. The job as it is kept, since its view tells of the time that passes.
-        let kept = serde_json::to_vec(&job).unwrap_or_default();
+        let kept = serde_json::to_vec(job).unwrap_or_default();
         let id = ContentHash::of(&kept).to_string()[..16].to_owned();
         if ended || self.told.as_ref() != Some(&id) {
             let name = if ended { "done" } else { "job" };
