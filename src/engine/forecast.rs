@@ -16,10 +16,14 @@ use crate::index::{IndexSpec, Snapshot};
 
 /// Texts that are embedded to learn the built-in embedder's pace.
 const SAMPLE: usize = 16;
-/// Bytes a number of a vector takes on disk: half precision, in the store and, in larger indexes, in the graph.
-const BYTES_A_NUMBER: u64 = 4;
-/// Bytes a chunk takes beside its vector where no generation tells, terms and text of some 200 model tokens.
-const BYTES_A_CHUNK: u64 = 1_500;
+/// Bytes of a number of a vector: half precision.
+const BYTES_A_NUMBER: u64 = 2;
+/// Bytes a chunk takes beside its vector and its words: ids, places, headings. Measured on the manual, cut in two sizes.
+const BYTES_A_CHUNK: u64 = 100;
+/// Bytes on disk a byte of a document, its words and text, where no generation tells; measured alike.
+const BYTES_A_BYTE: f64 = 1.6;
+/// Chunks from which on the vectors stand in a graph besides.
+const GRAPH_FROM: u64 = 1_024;
 
 /// What a rebuild would do.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -65,7 +69,7 @@ impl Engine {
         let workshop = self.workshop(build)?;
         let embedder = std::sync::Arc::clone(&workshop.embedder);
         let mut forecast = Forecast::default();
-        let mut sample = Vec::new();
+        let (mut sample, mut read) = (Vec::new(), 0);
         let mut cuts = stream::iter(ids)
             .map(|id| {
                 let (engine, workshop) = (self, &workshop);
@@ -74,7 +78,10 @@ impl Engine {
             .buffer_unordered(CUTTING);
         while let Some((cut, id)) = cuts.next().await {
             match cut {
-                Ok(cut) => forecast.count(id, &cut, serving, &*embedder, &mut sample),
+                Ok(cut) => {
+                    read += cut.bytes();
+                    forecast.count(id, &cut, serving, &*embedder, &mut sample);
+                }
                 Err(PrepareError::Gone) => {}
                 Err(_) => forecast.failed += 1,
             }
@@ -82,7 +89,12 @@ impl Engine {
         drop(cuts);
         let reading = begun.elapsed();
         let builtin = settings.retrieval.embedder == EmbedderRef::Builtin;
-        let pace = if builtin && !sample.is_empty() { Some(measured(&*embedder, &sample).await?) } else { pace };
+        let mut pace = pace;
+        if builtin && !sample.is_empty() {
+            let (measured, beside) = measured(&*embedder, &sample).await?;
+            pace = Some(measured);
+            forecast.model_tokens += forecast.texts_embedded * beside;
+        }
         forecast.seconds = match (forecast.texts_embedded, pace) {
             (0, _) => Some(reading.as_secs_f64()),
             // Reading and embedding overlap; the slower of the two is what it takes.
@@ -91,7 +103,7 @@ impl Engine {
         };
         forecast.cost =
             self.embedders.price(&settings.retrieval.embedder).map(|price| price * forecast.model_tokens as f64 / 1e6);
-        forecast.bytes = disk(forecast.chunks, &spec, serving);
+        forecast.bytes = disk(forecast.chunks, read, &spec, serving);
         forecast.added.sort();
         forecast.changed.sort();
         Ok(forecast)
@@ -147,18 +159,30 @@ impl Forecast {
     }
 }
 
-/// Texts a second of an embedder, by having it embed some.
-async fn measured(embedder: &dyn Embedder, sample: &[String]) -> Result<f64, EmbedError> {
+/// Texts a second of an embedder, and model tokens it reads of each beside those that are counted, by having it embed some.
+async fn measured(embedder: &dyn Embedder, sample: &[String]) -> Result<(f64, u64), EmbedError> {
     let begun = Instant::now();
-    embedder.embed(sample, Purpose::Passage).await?;
-    Ok(sample.len() as f64 / begun.elapsed().max(Duration::from_micros(1)).as_secs_f64())
+    let vectors = embedder.embed(sample, Purpose::Passage).await?;
+    let pace = sample.len() as f64 / begun.elapsed().max(Duration::from_micros(1)).as_secs_f64();
+    let counted: usize = sample.iter().map(|text| embedder.count_tokens(text)).sum();
+    Ok((pace, vectors.model_tokens.saturating_sub(counted as u64) / sample.len() as u64))
 }
 
-/// Bytes on disk of so many chunks: as the serving generation has them, but for the length of the vectors.
-fn disk(chunks: u64, spec: &IndexSpec, serving: Option<&Snapshot>) -> u64 {
-    let vector = |dimension: usize| dimension as u64 * BYTES_A_NUMBER;
-    let known = serving.map(Snapshot::info).filter(|info| info.chunks > 0);
-    let beside =
-        known.map_or(BYTES_A_CHUNK, |info| (info.bytes / info.chunks).saturating_sub(vector(info.spec.dimension)));
-    chunks * (beside + vector(spec.dimension))
+/// Bytes on disk of so many chunks made of documents of `read` bytes: words as dense as the serving generation has them.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bytes on a disk are neither negative nor many"
+)]
+fn disk(chunks: u64, read: u64, spec: &IndexSpec, serving: Option<&Snapshot>) -> u64 {
+    let of_chunks = |chunks: u64, dimension: usize| {
+        let copies = if chunks > GRAPH_FROM { 2 } else { 1 };
+        chunks * (BYTES_A_CHUNK + dimension as u64 * BYTES_A_NUMBER * copies)
+    };
+    let dense = serving.and_then(|serving| {
+        let (info, bytes) = (serving.info(), serving.documents().map(|entry| entry.bytes).sum::<u64>());
+        let words = info.bytes.saturating_sub(of_chunks(info.chunks, info.spec.dimension));
+        (bytes > 0 && words > 0).then(|| words as f64 / bytes as f64)
+    });
+    of_chunks(chunks, spec.dimension) + (read as f64 * dense.unwrap_or(BYTES_A_BYTE)) as u64
 }

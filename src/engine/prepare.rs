@@ -98,6 +98,11 @@ impl Cut {
         self.document.chunks.len() as u64
     }
 
+    /// Bytes of its document.
+    pub fn bytes(&self) -> u64 {
+        self.stored.bytes
+    }
+
     /// Texts without a vector yet.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.missing.iter().map(|(_, text)| text.as_str())
@@ -197,11 +202,17 @@ impl Engine {
         }
         match patiently(workshop, &texts).await {
             Ok(embedded) => {
-                let each = embedded.model_tokens / texts.len() as u64;
+                let (each, rest) =
+                    (embedded.model_tokens / texts.len() as u64, embedded.model_tokens % texts.len() as u64);
+                // What does not divide is the first document's, so that the sum is what was counted.
+                let mut beside = std::iter::once(rest).chain(std::iter::repeat(0));
                 let mut vectors = embedded.vectors.into_iter();
                 group
                     .into_iter()
-                    .map(|cut| (cut.stored.clone(), filled(cut, &mut vectors, each, workshop.spec.dimension)))
+                    .map(|cut| {
+                        let tokens = cut.missing.len() as u64 * each + beside.next().unwrap_or_default();
+                        (cut.stored.clone(), filled(cut, &mut vectors, tokens, workshop.spec.dimension))
+                    })
                     .collect()
             }
             Err(error) if group.len() == 1 => {
@@ -244,7 +255,7 @@ async fn patiently(workshop: &Workshop, texts: &[String]) -> Result<Embedded, Em
 fn filled(
     mut cut: Cut,
     vectors: &mut impl Iterator<Item = Vec<f32>>,
-    tokens_each: u64,
+    tokens: u64,
     dimension: usize,
 ) -> Result<Prepared, PrepareError> {
     let count = cut.missing.len() as u64;
@@ -256,7 +267,7 @@ fn filled(
         }
         cut.document.vectors[at] = vector;
     }
-    Ok(cut.ready(count, count * tokens_each))
+    Ok(cut.ready(count, tokens))
 }
 
 /// The document as a donor has it, when the same bytes would come out the same.

@@ -54,13 +54,24 @@ async fn a_dry_run_tells_what_the_run_then_does_and_changes_nothing() {
     assert_eq!(part["documents_removed"], json!({ "count": 1, "ids": ["d5.md"] }));
     assert_eq!(part["documents_unchanged"], 38);
 
+    let fresh = forecast(&caller, "&fresh=true").await;
+    assert_eq!(fresh["texts_embedded"], fresh["chunks"]);
+    let ticket = caller.post("/api/v1/reindex?fresh=true", json!({})).await.ok();
+    let run = caller.job(ticket["job_id"].as_str().unwrap()).await;
+    assert_eq!(fresh["texts_embedded"], run["counts"]["texts_embedded"]);
+    let list = caller.get("/api/v1/generations").await.ok();
+    for (told, is) in [("model_tokens", &run["counts"]["model_tokens"]), ("bytes", &list["data"][0]["bytes"])] {
+        let (told, is) = (fresh[told].as_f64().unwrap(), is.as_f64().unwrap());
+        assert!((told - is).abs() <= 0.05 * is, "foretold {told}, and it is {is}");
+    }
+
     edit(&app, "[retrieval]\nembedder = \"mock/vectors\"\n").await;
     let (before, jobs) = (vectors.texts(), caller.get("/api/v1/jobs").await.ok());
     let all = forecast(&caller, "").await;
     assert!(vectors.texts() - before <= 1, "one text may be asked for its vector's length");
     assert_eq!(caller.get("/api/v1/jobs").await.ok(), jobs);
-    assert_eq!(caller.get("/api/v1/generations").await.ok()["data"].as_array().unwrap().len(), 1);
-    assert_eq!((&all["documents_unchanged"], &all["documents_added"]["count"]), (&json!(0), &json!(1)));
+    assert_eq!(caller.get("/api/v1/generations").await.ok()["data"].as_array().unwrap().len(), 2);
+    assert_eq!((&all["documents_unchanged"], &all["documents_changed"]["count"]), (&json!(0), &json!(40)));
     let run = caller.reindex().await;
     for count in ["chunks", "texts_embedded"] {
         assert_eq!(all[count], run["counts"][count], "{count}");

@@ -261,7 +261,10 @@ fn stages(job: &Job) -> Vec<StageStep> {
         JobKind::Delete | JobKind::Purge => &[],
     };
     let current = way.iter().position(|(stage, _)| job.stage == Some(*stage));
+    let held = job.problem.as_ref().is_some_and(|problem| problem.code == "generation_held");
     let tone = |at: usize| match (job.state, current) {
+        // It is whole and was checked, and does not serve.
+        (JobState::DoneWithWarnings, _) if held && at + 1 == way.len() => Tone::Warn,
         (JobState::Done | JobState::DoneWithWarnings, _) => Tone::Ok,
         (JobState::Running, Some(now)) if at == now => Tone::Info,
         (JobState::Failed, Some(now)) if at == now => Tone::Bad,
