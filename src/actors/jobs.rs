@@ -36,8 +36,13 @@ impl Desk {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn jobs(&self, page: Page<JobId>, state: Option<JobState>) -> Result<Listed<Job>, DeskError> {
-        Ok(self.shared.ledger.jobs(&self.cell.id, page, state).await?)
+    pub async fn jobs(
+        &self,
+        page: Page<JobId>,
+        state: Option<JobState>,
+        kind: Option<JobKind>,
+    ) -> Result<Listed<Job>, DeskError> {
+        Ok(self.shared.ledger.jobs(&self.cell.id, page, state, kind).await?)
     }
 
     /// Changes whenever a job may have changed.

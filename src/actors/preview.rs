@@ -51,8 +51,8 @@ impl Desk {
     /// Texts a second that the last build which embedded many made.
     async fn pace(&self) -> Result<Option<f64>, DeskError> {
         let page = Page { limit: LOOKED_AT, after: None, before: None, descending: true };
-        let jobs = self.shared.ledger.jobs(self.tenant(), page, Some(JobState::Done)).await?;
-        let telling = |job: &Job| job.kind == JobKind::Reindex && job.counts.texts_embedded >= TELLING;
+        let jobs = self.shared.ledger.jobs(self.tenant(), page, Some(JobState::Done), Some(JobKind::Reindex)).await?;
+        let telling = |job: &Job| job.counts.texts_embedded >= TELLING;
         let job = jobs.entries.into_iter().find(telling);
         Ok(job.and_then(|job| {
             let took = job.finished_at?.as_millis() - job.started_at?.as_millis();

@@ -42,7 +42,7 @@ impl Ledger {
         state: Option<DocumentState>,
     ) -> Result<Listed<DocumentStatus>> {
         let (tenant, page, state) = (tenant.clone(), page.by_text(), state.map(name));
-        self.readers.read(move |db| lists::list(db, "documents", &tenant, state, &page)).await
+        self.readers.read(move |db| lists::list(db, "documents", &tenant, &[("state = ?", state)], &page)).await
     }
 
     /// Every record of a tenant, by id, for a scan.

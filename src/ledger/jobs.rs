@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use super::{Ledger, Listed, Page, Result, lists};
 
-use crate::domain::{Job, JobId, JobState, TenantId, Timestamp};
+use crate::domain::{Job, JobId, JobKind, JobState, TenantId, Timestamp};
 
 impl Ledger {
     /// Writes a job, new or changed.
@@ -42,10 +42,21 @@ impl Ledger {
         self.readers.read(move |db| db.query_row(sql, key, |row| lists::entry(row, 0)).optional()).await
     }
 
-    /// A page of jobs, of one state or all; ids order by time.
-    pub async fn jobs(&self, tenant: &TenantId, page: Page<JobId>, state: Option<JobState>) -> Result<Listed<Job>> {
-        let (tenant, page, state) = (tenant.clone(), page.by_text(), state.map(JobState::as_str));
-        self.readers.read(move |db| lists::list(db, "jobs", &tenant, state, &page)).await
+    /// A page of jobs, of one state, one kind, or all; ids order by time.
+    pub async fn jobs(
+        &self,
+        tenant: &TenantId,
+        page: Page<JobId>,
+        state: Option<JobState>,
+        kind: Option<JobKind>,
+    ) -> Result<Listed<Job>> {
+        let (tenant, page) = (tenant.clone(), page.by_text());
+        let (state, kind) = (state.map(JobState::as_str), kind.map(JobKind::as_str));
+        let wanted = move |db: &Connection| {
+            let wanted = [("state = ?", state), ("json_extract(entry, '$.kind') = ?", kind)];
+            lists::list(db, "jobs", &tenant, &wanted, &page)
+        };
+        self.readers.read(wanted).await
     }
 
     /// Jobs that a dead process left queued or running, oldest first.

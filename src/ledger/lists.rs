@@ -7,24 +7,26 @@ use serde::de::DeserializeOwned;
 use super::{Listed, Page};
 use crate::domain::{TenantId, Timestamp};
 
-/// Entries of `table` (which has the columns `tenant`, `id`, `state` and `entry`) on one page. Cost grows with the page,
-/// not with the table: each bound is a place in an index.
+/// Entries of `table` (which has the columns `tenant`, `id` and `entry`) on one page, those that are as `wanted`: conditions
+/// with a `?` each, left out where they have no value. Cost grows with the page, not with the table: each bound is a place
+/// in an index.
 pub(super) fn list<T: DeserializeOwned>(
     db: &Connection,
     table: &str,
     tenant: &TenantId,
-    state: Option<&str>,
+    wanted: &[(&str, Option<&str>)],
     page: &Page<String>,
 ) -> rusqlite::Result<Listed<T>> {
     let limit = page.limit.clamp(1, 100);
     // A page that leads up to an id is found walking back from it, then turned round.
     let back = page.before.is_some() && page.after.is_none();
     let (above, below) = if page.descending { (&page.before, &page.after) } else { (&page.after, &page.before) };
-    let conditions = [("state = ?", state), ("id > ?", above.as_deref()), ("id < ?", below.as_deref())];
+    let bounds = [("id > ?", above.as_deref()), ("id < ?", below.as_deref())];
 
     let mut sql = format!("SELECT entry FROM {table} WHERE tenant = ?");
     let mut values = vec![tenant.as_str()];
-    for (condition, value) in conditions.into_iter().filter_map(|(condition, value)| Some((condition, value?))) {
+    let conditions = wanted.iter().copied().chain(bounds);
+    for (condition, value) in conditions.filter_map(|(condition, value)| Some((condition, value?))) {
         sql += " AND ";
         sql += condition;
         values.push(value);

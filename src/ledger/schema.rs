@@ -78,6 +78,7 @@ const MIGRATIONS: [&str; 2] = [
         entry TEXT NOT NULL, -- Golden as JSON
         PRIMARY KEY (tenant, id)
     ) STRICT;
+    CREATE INDEX jobs_by_kind ON jobs (tenant, json_extract(entry, '$.kind'), id);
 ",
 ];
 

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Caller, Reply, Root, TestApp, eventually};
+use crate::harness::{Caller, GENEROUS, Reply, Root, TestApp, eventually};
 
 /// A tenant with two generations.
 async fn acme() -> TestApp {
+    let settings = GENEROUS.replace("[limits]", "[limits]\nconcurrent_queries = 100");
     let app = Root::new()
-        .tenant("acme", "", &[("plan.md", "# Plan\n\nThe zebra migration starts in March.\n")])
+        .tenant("acme", &settings, &[("plan.md", "# Plan\n\nThe zebra migration starts in March.\n")])
         .start()
         .await;
     let caller = app.tenant("acme").await;
@@ -132,7 +133,7 @@ async fn twenty_swaps_and_twenty_ways_back_fail_no_question() {
     let app = Arc::new(acme().await);
     let asking = Arc::new(AtomicBool::new(true));
     let mut readers = Vec::new();
-    for _ in 0..16 {
+    for _ in 0..64 {
         let (app, asking) = (Arc::clone(&app), Arc::clone(&asking));
         readers.push(tokio::spawn(async move {
             let caller = app.tenant("acme").await;

@@ -271,6 +271,8 @@ async fn a_deleted_document_is_in_no_generation_and_after_a_purge_in_no_file() {
     assert_eq!(receipt["unpurged"], json!([2, 1]));
     let job = acme.get(&format!("/api/v1/jobs/{}", removed["job_id"].as_str().unwrap())).await.ok();
     assert_eq!((&job["kind"], &job["state"], &job["receipt"]), (&json!("delete"), &json!("done"), receipt));
+    let deletes = acme.get("/api/v1/jobs?kind=delete").await.ok();
+    assert_eq!((deletes["data"].as_array().unwrap().len(), &deletes["data"][0]["id"]), (1, &job["id"]));
 
     let ticket = acme.post("/api/v1/purge", json!({})).await.ok();
     let purged = acme.job(ticket["job_id"].as_str().unwrap()).await;

@@ -276,7 +276,7 @@ pub async fn tenant(
         status: status_of(&state, &at)?,
         totals: at.desk.totals().await?,
         documents: at.desk.documents(documents, query.state).await?,
-        jobs: at.desk.jobs(jobs, None).await?.entries,
+        jobs: at.desk.jobs(jobs, None, None).await?.entries,
         max_bytes: state.http.config.http.max_upload_bytes,
     };
     let view = TenantPage::new(at.who.shell(Section::Tenants), &facts, &query, Timestamp::now());

@@ -21,10 +21,10 @@ use super::super::guard::Guard;
 use super::super::problem::ApiError;
 use super::Deed;
 use super::index::accepted;
-use super::wire::{JobView, List, Order, job_state, page};
+use super::wire::{JobView, List, Order, job_kind, job_state, page};
 use crate::access::Caller;
 use crate::actors::{Desk, Following};
-use crate::domain::{ContentHash, Job, JobId, JobState};
+use crate::domain::{ContentHash, Job, JobId, JobKind, JobState};
 
 /// Time without an event after which a comment keeps proxies from closing the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -49,6 +49,9 @@ pub struct JobsParams {
     /// Only jobs of this state.
     #[param(schema_with = job_state, required = false)]
     state: Option<JobState>,
+    /// Only jobs of this kind.
+    #[param(schema_with = job_kind, required = false)]
+    kind: Option<JobKind>,
 }
 
 /// Lists jobs.
@@ -57,7 +60,7 @@ pub struct JobsParams {
 pub async fn list(desk: Desk, Params(asked): Params<JobsParams>) -> Result<Json<List<JobView>>, ApiError> {
     let order = asked.order.unwrap_or(Order::Desc);
     let page = page(asked.limit, asked.after.as_deref(), asked.before.as_deref(), order, JobId::parse)?;
-    let jobs = desk.jobs(page, asked.state).await?;
+    let jobs = desk.jobs(page, asked.state, asked.kind).await?;
     Ok(List::new(jobs, Into::into, |job: &JobView| job.id.clone()))
 }
 

@@ -56,13 +56,13 @@ async fn no_tenant_sees_or_changes_anothers_rows() {
     assert_eq!(fixture.ledger.documents(&other, all(), None).await.unwrap().entries, Vec::new());
     assert_eq!(fixture.ledger.document_totals(&other).await.unwrap(), DocumentTotals::default());
     assert_eq!(fixture.ledger.job(&other, mine.id).await.unwrap(), None);
-    assert_eq!(fixture.ledger.jobs(&other, all(), None).await.unwrap().entries, Vec::new());
+    assert_eq!(fixture.ledger.jobs(&other, all(), None, None).await.unwrap().entries, Vec::new());
     assert_eq!(fixture.ledger.unfinished_jobs(&other).await.unwrap(), Vec::new());
 
     fixture.ledger.forget_documents(&other, vec![id("a.md")]).await.unwrap();
     fixture.ledger.forget_tenant(&other).await.unwrap();
     assert!(fixture.ledger.document(&acme, &id("a.md")).await.unwrap().is_some());
-    assert_eq!(fixture.ledger.jobs(&acme, all(), None).await.unwrap().entries.len(), 2);
+    assert_eq!(fixture.ledger.jobs(&acme, all(), None, None).await.unwrap().entries.len(), 2);
 }
 
 #[tokio::test]
@@ -82,10 +82,13 @@ async fn jobs_are_listed_by_time_state_and_tenant() {
     let finished = Job { state: JobState::Failed, ..running };
     fixture.ledger.save_job(&acme, finished.clone()).await.unwrap();
     assert_eq!(fixture.ledger.job(&acme, finished.id).await.unwrap(), Some(finished));
-    let of_state = fixture.ledger.jobs(&acme, all(), Some(JobState::Done)).await.unwrap();
+    let of_state = fixture.ledger.jobs(&acme, all(), Some(JobState::Done), None).await.unwrap();
     assert_eq!(of_state, Listed { entries: vec![done], has_more: false });
     let counts = fixture.ledger.job_counts().await.unwrap();
     assert_eq!(counts.iter().map(|(_, jobs)| *jobs).collect::<Vec<_>>(), [2, 0, 1, 0, 1, 0]);
+    let of_kind = |kind| fixture.ledger.jobs(&acme, all(), None, Some(kind));
+    assert!(!of_kind(JobKind::Reindex).await.unwrap().entries.is_empty());
+    assert_eq!(of_kind(JobKind::Purge).await.unwrap().entries, Vec::new());
 }
 
 #[tokio::test]
@@ -167,7 +170,7 @@ async fn what_is_old_is_forgotten_but_no_job_that_has_not_ended() {
     assert_eq!(fixture.ledger.forget_audit(past).await.unwrap(), 0);
     assert_eq!(fixture.ledger.forget_jobs(future).await.unwrap(), 1);
     assert_eq!(fixture.ledger.forget_audit(future).await.unwrap(), 1);
-    assert_eq!(fixture.ledger.jobs(&acme, all(), None).await.unwrap().entries, vec![waiting]);
+    assert_eq!(fixture.ledger.jobs(&acme, all(), None, None).await.unwrap().entries, vec![waiting]);
     assert_eq!(fixture.ledger.audit_log(10).await.unwrap(), Vec::new());
 }
 
