@@ -12,7 +12,7 @@ use super::refusal::DeskError;
 use super::work::{Shared, Writer, begin, blocking, desk_error, finish};
 use crate::domain::{DocumentId, Job, JobKind, JobProblem, JobState, Receipt, Removal, StageName};
 use crate::engine::BuildError;
-use crate::index::{GenerationWriter, IndexError};
+use crate::index::GenerationWriter;
 
 /// How long a purge waits for questions that still read what it wrote anew.
 const READERS: Duration = Duration::from_secs(10);
@@ -115,7 +115,8 @@ async fn purge_kept(cell: &Arc<Cell>) -> Result<Vec<u64>, BuildError> {
     .await
 }
 
-/// The generations kept beside the one that serves, open for changes; damaged ones are moved aside.
+/// The generations kept beside the one that serves, open for changes. One that cannot be opened is moved aside, whatever
+/// the reason: nobody could take out of it what is to be deleted.
 fn others(cell: &Cell, slot: &Writer) -> Result<Vec<GenerationWriter>, BuildError> {
     let serving = slot.as_ref().map(|open| open.snapshot().generation());
     let mut found = Vec::new();
@@ -125,11 +126,15 @@ fn others(cell: &Cell, slot: &Writer) -> Result<Vec<GenerationWriter>, BuildErro
         }
         match cell.generations.open(info.number) {
             Ok(open) => found.push(open),
-            Err(IndexError::Damaged { .. }) => cell.generations.quarantine(info.number)?,
-            Err(error) => return Err(error.into()),
+            Err(error) => set_aside(cell, info.number, &error)?,
         }
     }
     Ok(found)
+}
+
+fn set_aside(cell: &Cell, number: u64, why: &dyn std::error::Error) -> Result<(), BuildError> {
+    tracing::warn!(tenant.id = %cell.id, index.generation = number, error = %why, "generation {number} of {} is moved aside, since nothing could be deleted from it", cell.id);
+    Ok(cell.generations.quarantine(number)?)
 }
 
 /// What a removal took from which generation, and which still hold its text in their files.
@@ -149,7 +154,10 @@ pub(super) fn take_out(cell: &Cell, mut slot: Writer, ids: &[DocumentId]) -> Res
         cell.publish(open.snapshot());
     }
     for mut open in others(cell, &slot)? {
-        take_from(&mut open, ids, &mut taken)?;
+        let number = open.snapshot().generation();
+        if let Err(error) = take_from(&mut open, ids, &mut taken) {
+            set_aside(cell, number, &error)?;
+        }
     }
     cell.forget_looked_back();
     Ok(taken)

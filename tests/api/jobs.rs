@@ -289,6 +289,21 @@ async fn a_deleted_document_is_in_no_generation_and_after_a_purge_in_no_file() {
 }
 
 #[tokio::test]
+async fn a_generation_that_cannot_be_changed_is_moved_aside_by_a_delete() {
+    let app = Root::new().tenant("acme", "", &[("a.md", "Apples."), ("b.md", "The quagga herd.")]).start().await;
+    let acme = app.tenant("acme").await;
+    acme.reindex().await;
+    std::fs::write(app.root().generation("acme", 1).join("manifest.json"), "{").unwrap();
+    acme.delete("/api/v1/documents/a.md").await.problem(409, "document_in_folder");
+    acme.upload("c.md", "The okapi herd.").await;
+    let removed = acme.delete("/api/v1/documents/c.md").await.ok();
+    assert_eq!(removed["receipt"]["unpurged"], json!([2]), "{removed}");
+    acme.post("/api/v1/generations/1/activate", json!({})).await.problem(404, "not_found");
+    let hits = acme.post("/api/v1/search", json!({ "query": "quagga", "mode": "bm25" })).await.ok();
+    assert_eq!(hits["hits"].as_array().unwrap().len(), 1, "what serves goes on serving");
+}
+
+#[tokio::test]
 async fn a_tenant_that_is_removed_leaves_no_run_of_its_text() {
     let app: TestApp = Root::new().tenant("acme", "", &[]).tenant("other", "", &[("a.md", "Apples.")]).start().await;
     let secret = noise();
