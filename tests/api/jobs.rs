@@ -293,7 +293,7 @@ async fn a_generation_that_cannot_be_changed_is_moved_aside_by_a_delete() {
     let app = Root::new().tenant("acme", "", &[("a.md", "Apples."), ("b.md", "The quagga herd.")]).start().await;
     let acme = app.tenant("acme").await;
     acme.reindex().await;
-    std::fs::write(app.root().generation("acme", 1).join("manifest.json"), "{").unwrap();
+    std::fs::write(app.root().generation("acme", 1).join("tantivy/meta.json"), "{").unwrap();
     acme.upload("c.md", "The okapi herd.").await;
     let removed = acme.delete("/api/v1/documents/c.md").await.ok();
     assert_eq!(removed["receipt"]["unpurged"], json!([2]), "{removed}");
