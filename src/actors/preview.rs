@@ -29,19 +29,15 @@ impl Desk {
         let _turn = turn.map_err(|_| DeskError::Unresponsive)?;
         let settings = self.settings();
         let spec = self.shared.engine.spec(&settings).await?;
-        let mut job = Job::queued(JobKind::Reindex, None, "forecast");
-        // Counted as a second attempt, so that a fresh one looked at ahead takes nothing of an earlier build away.
-        (job.fresh, job.attempts) = (fresh, 2);
-        let donors = if fresh { Vec::new() } else { rebuild::donors(&self.cell, &job).await.map_err(desk_error)? };
+        let donors =
+            if fresh { Vec::new() } else { rebuild::donors(&self.cell, false, true).await.map_err(desk_error)? };
         let cell = Arc::clone(&self.cell);
         let listed = blocking(move || Ok(cell.documents.list()?)).await.map_err(desk_error)?;
         let ids: Vec<DocumentId> = listed.into_iter().map(|document| document.id).collect();
         let there: BTreeSet<DocumentId> = ids.iter().cloned().collect();
         let build = Build { documents: self.cell.documents.clone(), spec, donors, patience: None };
-        let pace = self.pace().await?;
-        let mut forecast =
-            self.shared.engine.forecast(build, ids, pace, self.cell.snapshot().as_deref(), &settings).await?;
-        let serving = self.cell.snapshot();
+        let (pace, serving) = (self.pace().await?, self.cell.snapshot());
+        let mut forecast = self.shared.engine.forecast(build, ids, pace, serving.as_deref(), &settings).await?;
         let known =
             serving.iter().flat_map(|serving| serving.documents().map(|entry| entry.id.clone()).collect::<Vec<_>>());
         forecast.removed = known.filter(|id| !there.contains(id)).collect();

@@ -111,7 +111,7 @@ async fn run(
     let spec = shared.engine.spec(&settings).await?;
     let stored = listed(cell, shared).await?;
     job.counts = JobCounts { documents_total: stored.len() as u64, ..JobCounts::default() };
-    let donors = donors(cell, job).await?;
+    let donors = donors(cell, job.fresh, job.attempts <= 1).await?;
     let (generations, reason) = (cell.generations.clone(), job.requested_by.clone());
     let wanted = spec.clone();
     let writer = blocking(move || Ok(generations.begin(&wanted, &reason)?)).await?;
@@ -146,9 +146,9 @@ async fn run(
 }
 
 /// Where vectors are taken over from: the serving generation, and what an earlier build had when it ended early.
-/// A fresh build takes over only what it made itself before it was cut short.
-pub(super) async fn donors(cell: &Arc<Cell>, job: &Job) -> Result<Vec<Snapshot>, BuildError> {
-    let (kept, fresh, first) = (Arc::clone(cell), job.fresh, job.attempts <= 1);
+/// A fresh build takes over only what it made itself before it was cut short, so nothing at its first attempt.
+pub(super) async fn donors(cell: &Arc<Cell>, fresh: bool, first: bool) -> Result<Vec<Snapshot>, BuildError> {
+    let kept = Arc::clone(cell);
     blocking(move || {
         if fresh && first {
             kept.generations.drop_partial()?;

@@ -1,27 +1,20 @@
 //! Generations as things one can hold: list, compare, go back, keep, delete.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::super::HttpState;
 use super::super::codes::Code;
-use super::super::context::RequestId;
 use super::super::extract::{Body, Id, Params};
 use super::super::problem::ApiError;
-use super::Deed;
 use super::wire::{GenerationView, List};
-use crate::access::Caller;
+use super::{Doing, note};
 use crate::actors::{Activated, Desk, GenerationDiff};
 use crate::domain::DocumentId;
 
 /// Documents that a comparison names at most, of each kind; the counts are whole.
 const NAMED: usize = 100;
-
-/// Who does something to whose generation, in which request.
-type Doing = (State<HttpState>, Desk, Caller, RequestId);
 
 /// Lists the generations on disk, newest first.
 #[utoipa::path(get, path = "/api/v1/generations", tag = "index", operation_id = "list_generations",
@@ -74,7 +67,7 @@ pub async fn activate(
 ) -> Result<Json<ActivatedView>, ApiError> {
     let force = body.is_some_and(|Body(body)| body.force);
     let activated = doing.1.activate(number, force).await?;
-    note(&doing, if force { "generation.force" } else { "generation.activate" }, number).await;
+    note(&doing, if force { "generation.force" } else { "generation.activate" }, &number.to_string()).await;
     Ok(Json(activated.into()))
 }
 
@@ -83,7 +76,7 @@ pub async fn activate(
     params(("n" = u64, Path, description = "The generation")), responses((status = 204)))]
 pub async fn pin(doing: Doing, Id(number): Id<u64>) -> Result<StatusCode, ApiError> {
     doing.1.pin(number, true).await?;
-    note(&doing, "generation.pin", number).await;
+    note(&doing, "generation.pin", &number.to_string()).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -92,7 +85,7 @@ pub async fn pin(doing: Doing, Id(number): Id<u64>) -> Result<StatusCode, ApiErr
     params(("n" = u64, Path, description = "The generation")), responses((status = 204)))]
 pub async fn unpin(doing: Doing, Id(number): Id<u64>) -> Result<StatusCode, ApiError> {
     doing.1.pin(number, false).await?;
-    note(&doing, "generation.unpin", number).await;
+    note(&doing, "generation.unpin", &number.to_string()).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -101,7 +94,7 @@ pub async fn unpin(doing: Doing, Id(number): Id<u64>) -> Result<StatusCode, ApiE
     params(("n" = u64, Path, description = "The generation")), responses((status = 204)))]
 pub async fn delete(doing: Doing, Id(number): Id<u64>) -> Result<StatusCode, ApiError> {
     doing.1.delete_generation(number).await?;
-    note(&doing, "generation.delete", number).await;
+    note(&doing, "generation.delete", &number.to_string()).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -176,10 +169,4 @@ pub async fn diff(
     let serving = || desk.generations_serving().ok_or_else(|| ApiError::plain(Code::TenantIndexBuilding));
     let with = asked.with.map_or_else(serving, Ok)?;
     Ok(Json(desk.diff(number, with).await?.into()))
-}
-
-/// Notes in the audit that the caller did this to a generation.
-async fn note((State(state), desk, caller, request_id): &Doing, action: &'static str, number: u64) {
-    let deed = Deed { actor: caller.subject(), action, tenant: Some(desk.tenant()) };
-    deed.record(state, &number.to_string(), request_id).await;
 }

@@ -1,19 +1,15 @@
 //! Golden questions: what must be found before a new generation serves.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::super::HttpState;
 use super::super::codes::Code;
-use super::super::context::RequestId;
 use super::super::extract::{Body, Id};
 use super::super::problem::ApiError;
-use super::Deed;
 use super::wire::List;
-use crate::access::Caller;
+use super::{Doing, note};
 use crate::actors::Desk;
 use crate::domain::{DocumentId, Expected, Golden, Timestamp};
 
@@ -71,13 +67,7 @@ pub async fn list(desk: Desk) -> Result<Json<List<GoldenView>>, ApiError> {
 /// Keeps a golden question, in place of the same one. From the next build on it is asked before a generation serves.
 #[utoipa::path(post, path = "/api/v1/golden", tag = "index", operation_id = "keep_golden", request_body = GoldenBody,
     responses((status = 201, body = GoldenView)))]
-pub async fn keep(
-    State(state): State<HttpState>,
-    desk: Desk,
-    caller: Caller,
-    request_id: RequestId,
-    Body(body): Body<GoldenBody>,
-) -> Result<(StatusCode, Json<GoldenView>), ApiError> {
+pub async fn keep(doing: Doing, Body(body): Body<GoldenBody>) -> Result<(StatusCode, Json<GoldenView>), ApiError> {
     let mut expect = Vec::with_capacity(body.expect.len());
     for (at, ExpectedView { document_id, excerpt }) in body.expect.into_iter().enumerate() {
         let document_id = DocumentId::parse(&document_id).map_err(|error| {
@@ -85,24 +75,16 @@ pub async fn keep(
         })?;
         expect.push(Expected { document_id, excerpt });
     }
-    let golden = desk.keep_golden(&body.question, expect, caller.subject()).await?;
-    let deed = Deed { actor: caller.subject(), action: "golden.keep", tenant: Some(desk.tenant()) };
-    deed.record(&state, &golden.id, &request_id).await;
+    let golden = doing.1.keep_golden(&body.question, expect, doing.2.subject()).await?;
+    note(&doing, "golden.keep", &golden.id).await;
     Ok((StatusCode::CREATED, Json(golden.into())))
 }
 
 /// Deletes a golden question.
 #[utoipa::path(delete, path = "/api/v1/golden/{id}", tag = "index", operation_id = "delete_golden",
     params(("id" = String, Path, description = "The golden question")), responses((status = 204)))]
-pub async fn delete(
-    State(state): State<HttpState>,
-    desk: Desk,
-    caller: Caller,
-    request_id: RequestId,
-    Id(id): Id<String>,
-) -> Result<StatusCode, ApiError> {
-    desk.forget_golden(&id).await?;
-    let deed = Deed { actor: caller.subject(), action: "golden.delete", tenant: Some(desk.tenant()) };
-    deed.record(&state, &id, &request_id).await;
+pub async fn delete(doing: Doing, Id(id): Id<String>) -> Result<StatusCode, ApiError> {
+    doing.1.forget_golden(&id).await?;
+    note(&doing, "golden.delete", &id).await;
     Ok(StatusCode::NO_CONTENT)
 }

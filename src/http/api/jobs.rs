@@ -19,9 +19,9 @@ use super::super::context::RequestId;
 use super::super::extract::{Id, Params};
 use super::super::guard::Guard;
 use super::super::problem::ApiError;
-use super::Deed;
 use super::index::accepted;
 use super::wire::{JobView, List, Order, job_kind, job_state, page};
+use super::{Doing, note};
 use crate::access::Caller;
 use crate::actors::{Desk, Following};
 use crate::domain::{ContentHash, Job, JobId, JobKind, JobState};
@@ -74,16 +74,9 @@ pub async fn show(desk: Desk, Id(id): Id<JobId>) -> Result<Json<JobView>, ApiErr
 /// Stops a job that waits or runs. What serves goes on serving; what a build had done is kept for the next.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "index", operation_id = "cancel_job",
     params(("id" = String, Path, description = "The job")), responses((status = 200, body = JobView)))]
-pub async fn cancel(
-    State(state): State<HttpState>,
-    desk: Desk,
-    caller: Caller,
-    request_id: RequestId,
-    Id(id): Id<JobId>,
-) -> Result<Json<JobView>, ApiError> {
-    let job = desk.cancel(id).await?;
-    let deed = Deed { actor: caller.subject(), action: "job.cancel", tenant: Some(desk.tenant()) };
-    deed.record(&state, &id.to_string(), &request_id).await;
+pub async fn cancel(doing: Doing, Id(id): Id<JobId>) -> Result<Json<JobView>, ApiError> {
+    let job = doing.1.cancel(id).await?;
+    note(&doing, "job.cancel", &id.to_string()).await;
     Ok(Json(job.into()))
 }
 
@@ -91,31 +84,18 @@ pub async fn cancel(
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = "index", operation_id = "retry_job",
     params(("id" = String, Path, description = "The job")),
     responses((status = 202, body = super::index::ReindexReply, headers(("Location" = String, description = "The job")))))]
-pub async fn retry(
-    State(state): State<HttpState>,
-    desk: Desk,
-    caller: Caller,
-    request_id: RequestId,
-    Id(id): Id<JobId>,
-) -> Result<Response, ApiError> {
-    let ticket = desk.retry(id).await?;
-    let deed = Deed { actor: caller.subject(), action: "job.retry", tenant: Some(desk.tenant()) };
-    deed.record(&state, &id.to_string(), &request_id).await;
+pub async fn retry(doing: Doing, Id(id): Id<JobId>) -> Result<Response, ApiError> {
+    let ticket = doing.1.retry(id).await?;
+    note(&doing, "job.retry", &id.to_string()).await;
     Ok(accepted(ticket, "/api/v1/jobs"))
 }
 
 /// Writes anew whatever still holds the text of deleted documents, in every generation and in the ledger.
 #[utoipa::path(post, path = "/api/v1/purge", tag = "documents",
     responses((status = 202, body = super::index::ReindexReply, headers(("Location" = String, description = "The job")))))]
-pub async fn purge(
-    State(state): State<HttpState>,
-    desk: Desk,
-    caller: Caller,
-    request_id: RequestId,
-) -> Result<Response, ApiError> {
-    let ticket = desk.purge(caller.subject()).await?;
-    let deed = Deed { actor: caller.subject(), action: "tenant.purge", tenant: Some(desk.tenant()) };
-    deed.record(&state, &ticket.job_id.to_string(), &request_id).await;
+pub async fn purge(doing: Doing) -> Result<Response, ApiError> {
+    let ticket = doing.1.purge(doing.2.subject()).await?;
+    note(&doing, "tenant.purge", &ticket.job_id.to_string()).await;
     Ok(accepted(ticket, "/api/v1/jobs"))
 }
 

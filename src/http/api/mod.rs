@@ -18,8 +18,12 @@ pub mod wire;
 
 use std::fmt::Write as _;
 
+use axum::extract::State;
+
 use super::HttpState;
 use super::context::RequestId;
+use crate::access::Caller;
+use crate::actors::Desk;
 use crate::domain::{TenantId, Timestamp};
 use crate::ledger::AuditEntry;
 
@@ -49,6 +53,15 @@ impl Deed<'_> {
             tracing::error!(action = self.action, %error, "an act is missing in the audit");
         }
     }
+}
+
+/// Who does something to whose things, in which request.
+type Doing = (State<HttpState>, Desk, Caller, RequestId);
+
+/// Appends what a caller did to a tenant's things to the audit.
+async fn note((State(state), desk, caller, request_id): &Doing, action: &'static str, target: &str) {
+    let deed = Deed { actor: caller.subject(), action, tenant: Some(desk.tenant()) };
+    deed.record(state, target, request_id).await;
 }
 
 /// Percent-encodes an id as one part of a path: all but RFC 3986's unreserved characters.
