@@ -174,14 +174,15 @@ impl Tenants {
 
     fn at(&self, id: &TenantId) -> Result<Desk, DeskError> {
         let cell = self.0.living.load().get(id).cloned().ok_or(DeskError::NoTenant)?;
-        Ok(Desk::new(cell, self.0.shared.clone(), self.0.supervisor.clone()))
+        let shared = self.0.shared.of(&cell.id);
+        Ok(Desk::new(cell, shared, self.0.supervisor.clone()))
     }
 
     /// Every tenant, by id; those whose file is wrong too.
     #[must_use]
     pub fn statuses(&self, _operator: &Operator) -> Vec<TenantStatus> {
         let mut statuses: Vec<TenantStatus> =
-            self.0.living.load().values().map(|cell| cell.status(&self.0.shared.engine)).collect();
+            self.0.living.load().values().map(|cell| cell.status(&self.0.shared.engine.of(&cell.id))).collect();
         let living = self.0.living.load();
         let broken = self.0.broken.load();
         statuses

@@ -3,16 +3,17 @@
 //! A deleted document is gone from every generation when its delete returns. What is left of it, in files that no question
 //! reads, goes with a purge.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::cell::Cell;
 use super::desk::{Desk, JobTicket, Removed};
 use super::refusal::DeskError;
-use super::work::{Shared, Writer, begin, blocking, desk_error, finish};
-use crate::domain::{DocumentId, Job, JobKind, JobProblem, JobState, Receipt, Removal, StageName};
+use super::work::{Shared, Writer, begin, blocking, desk_error, finish, save_jobs};
+use crate::domain::{DocumentId, Job, JobCounts, JobKind, JobProblem, JobState, Receipt, Removal, StageName};
 use crate::engine::BuildError;
-use crate::index::GenerationWriter;
+use crate::index::{GenerationWriter, Snapshot};
 
 /// How long a purge waits for questions that still read what it wrote anew.
 const READERS: Duration = Duration::from_secs(10);
@@ -137,17 +138,13 @@ fn set_aside(cell: &Cell, number: u64, why: &dyn std::error::Error) -> Result<()
     Ok(cell.generations.quarantine(number)?)
 }
 
-/// What a removal took from which generation, and which still hold its text in their files.
-#[derive(Debug, Default)]
-pub(super) struct Taken {
-    pub generations: Vec<Removal>,
-    pub unpurged: Vec<u64>,
-}
+/// What a removal took of each document, generation by generation, the one that serves first.
+pub(super) type Taken = BTreeMap<DocumentId, Vec<Removal>>;
 
 /// Takes documents out of every generation: first out of the one that serves, so that no question finds them a moment
 /// longer than need be.
 pub(super) fn take_out(cell: &Cell, mut slot: Writer, ids: &[DocumentId]) -> Result<Taken, BuildError> {
-    let mut taken = Taken::default();
+    let mut taken = Taken::new();
     if let Some(open) = slot.as_mut()
         && take_from(open, ids, &mut taken)?
     {
@@ -165,17 +162,59 @@ pub(super) fn take_out(cell: &Cell, mut slot: Writer, ids: &[DocumentId]) -> Res
 
 fn take_from(open: &mut GenerationWriter, ids: &[DocumentId], taken: &mut Taken) -> Result<bool, BuildError> {
     let before = open.snapshot();
-    let mut removed = false;
+    let mut removed = Vec::new();
     for id in ids {
-        removed |= open.remove(id)?;
+        if open.remove(id)? {
+            let chunks = before.document(id).map_or(0, |entry| entry.chunks.into());
+            removed.push((id, Removal { generation: before.generation(), chunks }));
+        }
     }
-    if removed {
-        let after = open.commit()?;
-        let generation = after.generation();
-        taken.generations.push(Removal { generation, chunks: before.chunks() - after.chunks() });
-        taken.unpurged.push(generation);
+    if removed.is_empty() {
+        return Ok(false);
     }
-    Ok(removed)
+    open.commit()?;
+    for (id, removal) in removed {
+        taken.entry(id.clone()).or_default().push(removal);
+    }
+    Ok(true)
+}
+
+/// Writes down what was taken out because its file was gone: for each document a job with its receipt.
+pub(super) async fn note_removals(
+    cell: &Cell,
+    shared: &Shared,
+    taken: Taken,
+    before: &Snapshot,
+    by: &str,
+) -> Result<(), BuildError> {
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let backups = shared.ledger.count_deeds(&cell.id, "tenant.backup").await?;
+    let jobs = taken.into_iter().map(|(id, removals)| {
+        let bytes = before.document(&id).map_or(0, |entry| entry.bytes);
+        let mut job = Job::queued(JobKind::Delete, Some(id), by);
+        begin(&mut job);
+        end_delete(&mut job, receipt(removals, bytes, backups), before.generation());
+        job
+    });
+    save_jobs(cell, shared, jobs.collect()).await
+}
+
+fn receipt(generations: Vec<Removal>, stored_bytes: u64, backups: u64) -> Receipt {
+    let unpurged = generations.iter().map(|removal| removal.generation).collect();
+    Receipt { stored_bytes, generations, unpurged, backups }
+}
+
+/// Ends a delete; `serving` is the generation that answered when it was done.
+fn end_delete(job: &mut Job, receipt: Receipt, serving: u64) {
+    let answered = receipt.generations.iter().find(|removal| removal.generation == serving);
+    job.generation = answered.map(|removal| removal.generation);
+    let chunks = answered.map_or(0, |removal| removal.chunks);
+    let counts = JobCounts { documents_total: 1, documents_done: 1, ..JobCounts::default() };
+    job.counts = JobCounts { bytes: receipt.stored_bytes, chunks, ..counts };
+    job.receipt = Some(receipt);
+    finish(job, JobState::Done, None);
 }
 
 /// Deletes a document: from disk first, so that nothing can bring it back, then from every generation. A job of its own
@@ -195,25 +234,18 @@ pub(super) async fn remove(cell: Arc<Cell>, shared: Shared, id: DocumentId, by: 
     cell.forget_looked_back();
     let slot = Arc::clone(&cell.writer).lock_owned().await;
     let (kept, gone) = (Arc::clone(&cell), vec![id.clone()]);
-    let taken = blocking(move || take_out(&kept, slot, &gone)).await.map_err(desk_error)?;
+    let mut taken = blocking(move || take_out(&kept, slot, &gone)).await.map_err(desk_error)?;
     shared.ledger.forget_documents(&cell.id, vec![id.clone()]).await?;
-    if stored.is_none() && taken.generations.is_empty() {
+    let removals = taken.remove(&id).unwrap_or_default();
+    if stored.is_none() && removals.is_empty() {
         return Err(DeskError::NotFound("document"));
     }
     let bytes = stored.map_or(0, |stored| stored.bytes);
     let backups = shared.ledger.count_deeds(&cell.id, "tenant.backup").await?;
-    let receipt = Receipt { stored_bytes: bytes, generations: taken.generations, unpurged: taken.unpurged, backups };
-    let serving = cell.snapshot().map(|snapshot| snapshot.generation());
-    let of_serving = receipt.generations.iter().find(|removal| Some(removal.generation) == serving);
-    let (chunks, generation) = of_serving.map_or((0, None), |removal| (removal.chunks, Some(removal.generation)));
-    job.generation = generation;
-    job.counts.documents_total = 1;
-    job.counts.documents_done = 1;
-    job.counts.bytes = bytes;
-    job.counts.chunks = chunks;
-    job.receipt = Some(receipt.clone());
-    finish(&mut job, JobState::Done, None);
-    let job_id = job.id;
+    let receipt = receipt(removals, bytes, backups);
+    let serving = cell.snapshot().map_or(0, |snapshot| snapshot.generation());
+    end_delete(&mut job, receipt.clone(), serving);
+    let (job_id, generation, chunks) = (job.id, job.generation, job.counts.chunks);
     shared.ledger.save_job(&cell.id, job).await?;
     Ok(Removed { document_id: id, chunks, bytes, generation, job_id, receipt })
 }

@@ -50,3 +50,4 @@ pub use faults::{Fault, Faults, Place};
 pub use history::{Activated, GenerationDiff, Held};
 pub use jobs::Following;
 pub use refusal::DeskError;
+pub use restore::Restored;

@@ -34,6 +34,13 @@ pub(super) async fn open(cell: Arc<Cell>, shared: Shared) -> Result<Opened, Buil
         match (&job.document_id, job.kind) {
             (Some(id), JobKind::Ingest) => waiting.entry(id.clone()).or_default().push(job.id),
             (_, JobKind::Reindex) => builds.push(job),
+            // The tenant is there, so it came to its end.
+            (_, JobKind::Restore) => {
+                let mut job = Job { generation: cell.snapshot().map(|snapshot| snapshot.generation()), ..job };
+                job.counts.documents_done = job.counts.documents_total;
+                finish(&mut job, JobState::Done, None);
+                shared.ledger.save_job(&cell.id, job).await?;
+            }
             _ => {
                 let why = JobProblem::new("interrupted", "Carrel stopped in the middle of it: ask for it again");
                 let mut job = job;

@@ -2,7 +2,7 @@
 //!
 //! Everything is checked and unpacked beside its place. Then a note of what is about to happen is made durable, the folders
 //! are moved into place, and the tenant's file, written last, makes it a tenant. Whatever a crash leaves is undone, or is
-//! whole, at the next start.
+//! whole, at the next start. From when the file is known to be whole, a job of the tenant-to-be tells how it goes.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -14,11 +14,11 @@ use super::backup::ASIDE;
 use super::directory::{Health, Tenants};
 use super::refusal::DeskError;
 use super::removal::write_durably;
-use super::work::{blocking, desk_error};
+use super::work::{begin, blocking, desk_error, finish};
 use crate::access::Operator;
 use crate::backup::{self, BackupError, CURRENT, Checked, DOCUMENTS, INDEX, LEDGER, SETTINGS};
 use crate::config::{Config, TenantSettings};
-use crate::domain::TenantId;
+use crate::domain::{Job, JobCounts, JobId, JobKind, JobProblem, JobState, StageName, TenantId};
 use crate::engine::BuildError;
 use crate::index::{Generations, IndexError};
 use crate::ledger::{Ledger, Rows};
@@ -46,48 +46,75 @@ impl Tenants {
     /// # Errors
     /// [`DeskError::Backup`], [`DeskError::TenantExists`], [`DeskError::Quota`], [`DeskError::Settings`], or the disk's
     /// refusal; then nothing has changed.
-    pub async fn restore(&self, _operator: &Operator, file: File, id: Option<TenantId>) -> Result<TenantId, DeskError> {
+    pub async fn restore(&self, operator: &Operator, file: File, id: Option<TenantId>) -> Result<Restored, DeskError> {
         // A task of its own: a caller who leaves now does not stop it half-way.
-        let tenants = self.clone();
-        tokio::spawn(async move { tenants.bring_in(file, id).await }).await.map_err(|_| DeskError::Unresponsive)?
+        let (tenants, by) = (self.clone(), operator.subject().to_owned());
+        tokio::spawn(async move { tenants.bring_in(file, id, &by).await }).await.map_err(|_| DeskError::Unresponsive)?
     }
 
     /// Makes a tenant `to` that is what `from` is now. Nothing is embedded again.
     ///
     /// # Errors
     /// As [`Tenants::restore`], and [`DeskError::NoTenant`].
-    pub async fn duplicate(&self, operator: &Operator, from: &TenantId, to: TenantId) -> Result<(), DeskError> {
+    pub async fn duplicate(&self, operator: &Operator, from: &TenantId, to: TenantId) -> Result<Restored, DeskError> {
         self.must_be_free(&to).await?;
         let source = self.desk_for(operator, from)?.gather().await?;
         let file = self.receive(operator).await?;
         let file = blocking(move || Ok(source.write(file))).await.map_err(desk_error)??;
-        self.restore(operator, file, Some(to)).await.map(drop)
+        self.restore(operator, file, Some(to)).await
     }
 
-    async fn bring_in(&self, file: File, id: Option<TenantId>) -> Result<TenantId, DeskError> {
+    async fn bring_in(&self, file: File, id: Option<TenantId>, by: &str) -> Result<Restored, DeskError> {
         let checked = blocking(move || Ok(backup::verify(file, store::is_stored))).await.map_err(desk_error)??;
         let id = id.unwrap_or_else(|| checked.header.tenant.clone());
         self.must_be_free(&id).await?;
+        let mut job = Job::queued(JobKind::Restore, None, by);
+        begin(&mut job);
+        let outcome = self.unpack_and_adopt(&id, checked, &mut job).await;
+        match &outcome {
+            Ok(()) => finish(&mut job, JobState::Done, None),
+            Err(error) => finish(&mut job, JobState::Failed, Some(JobProblem::new(code(error), error.to_string()))),
+        }
+        let job_id = job.id;
+        if let Err(error) = self.0.shared.ledger.save_job(&id, job).await {
+            // What became of it stands; the next start ends the job.
+            tracing::error!(tenant.id = %id, error = %error, "the end of a restore could not be written down");
+        }
+        outcome.map(|()| Restored { id, job_id })
+    }
+
+    async fn unpack_and_adopt(&self, id: &TenantId, checked: Checked, job: &mut Job) -> Result<(), DeskError> {
+        let ledger = &self.0.shared.ledger;
+        job.counts = counted(&checked);
+        job.stage = Some(StageName::Check);
+        ledger.save_job(id, job.clone()).await?;
         let config = self.0.shared.config.clone();
-        let unpacked = blocking(move || Ok(Unpacked::new(checked, &config))).await.map_err(desk_error)??;
+        let unpacked = blocking(move || Ok(Unpacked::new(checked, &config))).await.map_err(desk_error)?;
+        let unpacked = Arc::new(unpacked?);
         let _changing = self.0.changing.lock().await;
-        self.must_be_free(&id).await?;
-        let unpacked = Arc::new(unpacked);
-        if let Err(error) = self.put_in_place(&id, &unpacked).await {
-            self.undo_restore(&id).await?;
+        self.must_be_free(id).await?;
+        job.stage = Some(StageName::Publish);
+        ledger.save_job(id, job.clone()).await?;
+        if let Err(error) = self.put_in_place(id, &unpacked).await {
+            self.undo_restore(id).await?;
             return Err(error);
         }
-        self.adopt(&id, unpacked.settings.clone()).await?;
+        self.adopt(id, unpacked.settings.clone()).await?;
         // The note of what was to happen goes last: it is what finds a half at the next start.
         drop(unpacked);
         tracing::info!(tenant.id = %id, "restored {id} from a backup");
-        if let Some(cell) = self.0.living.load().get(&id).cloned() {
-            let mut health = cell.watch();
-            let open = health.wait_for(|health| !matches!(health, Health::Building { .. }));
-            // A large index opens while the reply is on its way already.
-            let _ = tokio::time::timeout(OPENING, open).await;
+        let Some(cell) = self.0.living.load().get(id).cloned() else { return Ok(()) };
+        let mut health = cell.watch();
+        let open = health.wait_for(|health| !matches!(health, Health::Building { .. }));
+        // A large index opens while the reply is on its way already.
+        let _ = tokio::time::timeout(OPENING, open).await;
+        if let Some(snapshot) = cell.snapshot() {
+            job.generation = Some(snapshot.generation());
+            job.counts.chunks = snapshot.chunks();
         }
-        Ok(id)
+        job.counts.documents_done = job.counts.documents_total;
+        job.counts.documents_reused = job.counts.documents_total;
+        Ok(())
     }
 
     /// Refuses an id that is taken, be it by folders alone.
@@ -129,7 +156,8 @@ impl Tenants {
 
     /// Ends what a dead process left of backups and restores; before any tenant is started.
     pub(super) async fn finish_restores(&self) -> Result<(), DeskError> {
-        let config = self.0.shared.config.clone();
+        let (config, ledger) = (self.0.shared.config.clone(), &self.0.shared.ledger);
+        let begun = ledger.unfinished_restores().await?;
         let data = config.data_dir();
         for staged in blocking(move || Ok(named(&data, STAGED)?)).await.map_err(desk_error)? {
             let note = fs::read_to_string(staged.join(IN_PLACE)).ok();
@@ -141,6 +169,12 @@ impl Tenants {
             }
             blocking(move || Ok(fs::remove_dir_all(staged)?)).await.map_err(desk_error)?;
         }
+        // Those that came to their end end with the opening of their tenants.
+        for (id, mut job) in begun.into_iter().filter(|(id, _)| !self.file(id).exists()) {
+            let why = JobProblem::new("interrupted", "Carrel stopped in the middle of it and undid it: send it again");
+            finish(&mut job, JobState::Failed, Some(why));
+            ledger.save_job(&id, job).await?;
+        }
         blocking(move || {
             for staged in named(&config.documents_dir(), STAGED)?.into_iter().chain(named(&config.data_dir(), ASIDE)?) {
                 fs::remove_dir_all(staged)?;
@@ -149,6 +183,35 @@ impl Tenants {
         })
         .await
         .map_err(desk_error)
+    }
+}
+
+/// A tenant that was made of a backup.
+pub struct Restored {
+    /// Its id.
+    pub id: TenantId,
+    /// The job that made it.
+    pub job_id: JobId,
+}
+
+/// What a backup holds, as its job counts it.
+fn counted(checked: &Checked) -> JobCounts {
+    let (documents_total, bytes) = documents_of(checked);
+    JobCounts { documents_total, bytes, ..JobCounts::default() }
+}
+
+/// The stable code of why a restore failed; those of refusals are the ones of the reply.
+fn code(error: &DeskError) -> &'static str {
+    match error {
+        DeskError::Backup(BackupError::Foreign) => "backup_foreign",
+        DeskError::Backup(BackupError::Damaged { .. }) => "backup_damaged",
+        DeskError::Backup(BackupError::Newer { .. }) => "backup_newer",
+        DeskError::TenantExists(_) => "tenant_exists",
+        DeskError::Quota(_) => "quota_exceeded",
+        DeskError::Settings(_) => "invalid_settings",
+        DeskError::Index(_) => "index_failed",
+        DeskError::Ledger(_) => "ledger_failed",
+        _ => "storage_failed",
     }
 }
 
@@ -244,14 +307,7 @@ fn understood(kept: Vec<(String, Vec<u8>)>) -> Result<(String, Vec<Rows>), Backu
 
 /// Refuses a tenant that would keep more than its own settings allow.
 fn within_quota(checked: &Checked, settings: &TenantSettings) -> Result<(), DeskError> {
-    let (limits, uploads) = (&settings.limits, format!("{DOCUMENTS}uploads/"));
-    let (mut documents, mut bytes) = (0, 0);
-    for mark in checked.entries.iter().filter(|mark| mark.path.starts_with(DOCUMENTS)) {
-        // An upload is two files: its record, and its bytes.
-        let record = mark.path.strip_prefix(&uploads).map(|name| name.contains('.'));
-        documents += u64::from(record != Some(false));
-        bytes += if record == Some(true) { 0 } else { mark.bytes };
-    }
+    let (limits, (documents, bytes)) = (&settings.limits, documents_of(checked));
     if documents > limits.max_documents {
         return Err(DeskError::Quota(format!("{documents} documents of {}", limits.max_documents)));
     }
@@ -259,6 +315,19 @@ fn within_quota(checked: &Checked, settings: &TenantSettings) -> Result<(), Desk
         return Err(DeskError::Quota(format!("{bytes} bytes of {}", limits.max_bytes)));
     }
     Ok(())
+}
+
+/// How many documents a backup holds, and their bytes.
+fn documents_of(checked: &Checked) -> (u64, u64) {
+    let uploads = format!("{DOCUMENTS}uploads/");
+    let (mut documents, mut bytes) = (0, 0);
+    for mark in checked.entries.iter().filter(|mark| mark.path.starts_with(DOCUMENTS)) {
+        // An upload is two files: its record, and its bytes.
+        let record = mark.path.strip_prefix(&uploads).map(|name| name.contains('.'));
+        documents += u64::from(record != Some(false));
+        bytes += if record == Some(true) { 0 } else { mark.bytes };
+    }
+    (documents, bytes)
 }
 
 /// Opens the index as a start would, so that one that does not is refused before it is anybody's.

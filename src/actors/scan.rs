@@ -3,17 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::future::try_join_all;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::cell::Cell;
 use super::sync::{self, STILL, Sightings};
-use super::work::{Shared, begin, finish};
+use super::work::{Shared, begin, finish, save_jobs};
 use crate::domain::{DocumentId, Job, JobCounts, JobId, JobKind, JobState};
 use crate::engine::BuildError;
 
-/// Jobs written down together, so that they share a sync of the disk.
-const TOGETHER: usize = 256;
 /// Part of the time that scanning may take while files do not stand still: one in five.
 const SPARE: u32 = 4;
 
@@ -59,20 +56,13 @@ async fn run(cell: Arc<Cell>, shared: Shared, seen: Arc<Mutex<Sightings>>) -> Re
         let counts = JobCounts { documents_total: 1, documents_done: 1, documents_reused: 1, ..job.counts };
         Job { counts: JobCounts { chunks: chunks.into(), ..counts }, generation, ..job }
     });
-    save(&cell, &shared, moved.collect()).await?;
+    save_jobs(&cell, &shared, moved.collect()).await?;
     let jobs: Vec<Job> = compared.changed.into_iter().map(job_for).collect();
     let changed = jobs.iter().filter_map(|job| Some((job.document_id.clone()?, job.id))).collect();
-    save(&cell, &shared, jobs).await?;
+    save_jobs(&cell, &shared, jobs).await?;
     Ok(Scanned { changed, look_again })
 }
 
 fn job_for(id: DocumentId) -> Job {
     Job::queued(JobKind::Ingest, Some(id), "folder")
-}
-
-async fn save(cell: &Cell, shared: &Shared, jobs: Vec<Job>) -> Result<(), BuildError> {
-    for group in jobs.chunks(TOGETHER) {
-        try_join_all(group.iter().map(|job| shared.ledger.save_job(&cell.id, job.clone()))).await?;
-    }
-    Ok(())
 }

@@ -129,7 +129,8 @@ impl SupervisorState {
     /// Starts a tenant's actor. One that cannot start is treated like one that died.
     async fn spawn(&mut self, me: &ActorRef<SupervisorMsg>, id: &TenantId) {
         let Some(tenancy) = self.tenants.get_mut(id).filter(|tenancy| tenancy.child.is_none()) else { return };
-        let args = IndexArgs { cell: Arc::clone(&tenancy.cell), shared: self.shared.clone() };
+        let shared = self.shared.of(&tenancy.cell.id);
+        let args = IndexArgs { cell: Arc::clone(&tenancy.cell), shared };
         let start = IndexActor::spawn_linked(None, IndexActor, args, me.get_cell());
         match tokio::time::timeout(SILENCE, start).await {
             Ok(Ok((actor, _))) => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cell::Cell;
-use super::erase::take_out;
+use super::erase::{note_removals, take_out};
 use super::open::hash_of;
 use super::records;
 use super::work::{COMMIT, Shared, Writer, blocking};
@@ -102,7 +102,9 @@ async fn run(
     let Some(snapshot) = cell.snapshot() else { return Ok(Compared::default()) };
     let records = shared.ledger.all_documents(&cell.id).await?;
     let records = records.into_iter().map(|record| (record.status.id.clone(), record)).collect();
+    let by = if scan.is_some() { "folder" } else { "boot" };
     let (earlier, now) = scan.unzip();
+    let serving = Arc::clone(&snapshot);
     let mut look =
         Look { cell: Arc::clone(cell), snapshot, records, earlier, now: Sightings::default(), found: Found::default() };
     let (found, seen) = blocking(move || {
@@ -113,7 +115,7 @@ async fn run(
     if let Some(now) = now {
         *now = seen;
     }
-    found.take_effect(cell, shared).await
+    found.take_effect(cell, shared, &serving, by).await
 }
 
 /// A look at a tenant's documents.
@@ -259,7 +261,13 @@ impl Look {
 impl Found {
     /// Makes the index and the ledger say what was found. What moved is taken over before anything is taken out, since
     /// its vectors are needed.
-    async fn take_effect(mut self, cell: &Arc<Cell>, shared: &Shared) -> Result<Compared, BuildError> {
+    async fn take_effect(
+        mut self,
+        cell: &Arc<Cell>,
+        shared: &Shared,
+        before: &Snapshot,
+        by: &str,
+    ) -> Result<Compared, BuildError> {
         let mut compared = Compared::default();
         while !self.moved.is_empty() {
             let group = self.moved.split_off(self.moved.len().saturating_sub(COMMIT));
@@ -271,7 +279,8 @@ impl Found {
         }
         if !self.gone.is_empty() {
             let (writer, kept, gone) = (Arc::clone(&cell.writer).lock_owned().await, Arc::clone(cell), self.gone);
-            blocking(move || take_out(&kept, writer, &still_gone(&kept, gone)?).map(drop)).await?;
+            let taken = blocking(move || take_out(&kept, writer, &still_gone(&kept, gone)?)).await?;
+            note_removals(cell, shared, taken, before, by).await?;
         }
         let (kept, forgotten) = (Arc::clone(cell), self.forgotten);
         let forgotten = blocking(move || still_gone(&kept, forgotten)).await?;

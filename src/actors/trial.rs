@@ -1,7 +1,7 @@
 //! A new generation on trial: asked the tenant's golden questions before it serves, and held back if it got worse.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::cell::Cell;
 use super::desk::Desk;
@@ -20,6 +20,8 @@ const MOST_GOLDEN: usize = 1_000;
 const LONGEST_EXCERPT: usize = 4_096;
 /// Things that one question may expect.
 const MOST_EXPECTED: usize = 50;
+/// How long to wait for the new generation's embedder before it is asked again.
+const ASKED_AGAIN: Duration = Duration::from_secs(2);
 
 impl Desk {
     /// The tenant's golden questions, by id.
@@ -97,19 +99,39 @@ pub(super) async fn check(
     job.stage = Some(StageName::Check);
     job.progressed_at = Some(Timestamp::now());
     shared.ledger.save_job(&cell.id, job.clone()).await?;
-    let settings = cell.settings.load_full();
-    let mut checks = Checks::default();
-    if !golden.is_empty() {
-        let check = shared.engine.check_golden(built, serving.as_deref(), &settings, &golden).await?;
-        job.problem = check.held.then(|| JobProblem::new("generation_held", in_words(built.generation(), &check)));
-        checks.golden = Some(check);
-    } else if let Some(serving) = &serving {
-        checks.replay = Some(shared.engine.check_replay(built, serving, &settings, &asked).await?);
-    }
+    let checks = loop {
+        match checked(cell, shared, built, &golden, &asked).await {
+            Err(SearchError::Embed(error)) if begun.elapsed() < shared.config.builds.patience => {
+                let waits = format!("it waits and asks the golden questions again: {error}");
+                job.problem = Some(JobProblem::new(error.code(), waits));
+                shared.ledger.save_job(&cell.id, job.clone()).await?;
+                tokio::time::sleep(ASKED_AGAIN).await;
+            }
+            other => break other?,
+        }
+    };
+    job.problem = checks.golden.as_ref().and_then(|check| problem(built.generation(), check));
     let (generations, number, hold) = (cell.generations.clone(), built.generation(), checks.hold());
     blocking(move || Ok(generations.note(number, CHECKS, &checks)?)).await?;
     telemetry::job_stage(StageName::Check, begun.elapsed());
     Ok(hold)
+}
+
+async fn checked(
+    cell: &Cell,
+    shared: &Shared,
+    built: &Snapshot,
+    golden: &[Golden],
+    asked: &[String],
+) -> Result<Checks, SearchError> {
+    let (settings, serving) = (cell.settings.load_full(), cell.snapshot());
+    let mut checks = Checks::default();
+    if !golden.is_empty() {
+        checks.golden = Some(shared.engine.check_golden(built, serving.as_deref(), &settings, golden).await?);
+    } else if let Some(serving) = &serving {
+        checks.replay = shared.engine.check_replay(built, serving, &settings, asked).await?;
+    }
+    Ok(checks)
 }
 
 /// Keeps a generation that failed its checks without letting it serve.
@@ -124,6 +146,16 @@ pub(super) async fn hold(
     job.generation = Some(number);
     tracing::warn!(tenant.id = %cell.id, index.generation = number, "generation {number} of {} failed its checks and is held back", cell.id);
     Ok(Vec::new())
+}
+
+/// What the job says of the golden questions; nothing when all went well.
+fn problem(number: u64, check: &GoldenCheck) -> Option<JobProblem> {
+    let unasked = |why| {
+        let what = "the golden questions could not be asked of the generation that served, so nothing was compared";
+        JobProblem::new("golden_not_compared", format!("{what}: {why}"))
+    };
+    let held = || JobProblem::new("generation_held", in_words(number, check));
+    if check.held { Some(held()) } else { check.unasked.as_ref().map(unasked) }
 }
 
 fn in_words(number: u64, check: &GoldenCheck) -> String {

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 use super::cell::Cell;
@@ -14,7 +16,7 @@ use super::faults::Faults;
 use super::records;
 use super::refusal::DeskError;
 use crate::config::Config;
-use crate::domain::{DocumentId, Job, JobCounts, JobId, JobProblem, JobState, StageName, Timestamp};
+use crate::domain::{DocumentId, Job, JobCounts, JobId, JobProblem, JobState, StageName, TenantId, Timestamp};
 use crate::engine::{Build, BuildError, Engine, PrepareError, Prepared, Step};
 use crate::index::{GenerationWriter, IndexError, IndexSpec};
 use crate::ledger::{DocumentRecord, Ledger};
@@ -22,6 +24,11 @@ use crate::telemetry;
 
 /// Documents committed together at most.
 pub(super) const COMMIT: usize = 64;
+/// Jobs written down together, so that they share a sync of the disk.
+const TOGETHER: usize = 256;
+
+/// How often a round looks which of its documents are read, while none becomes ready.
+const LOOKED_EVERY: Duration = Duration::from_millis(500);
 
 /// What every actor shares; cheap to clone.
 #[derive(Clone)]
@@ -32,6 +39,13 @@ pub(super) struct Shared {
     /// Bounds the builds of all tenants together.
     pub builds: Arc<Semaphore>,
     pub faults: Faults,
+}
+
+impl Shared {
+    /// The same, for the work of one tenant.
+    pub fn of(&self, tenant: &TenantId) -> Self {
+        Self { engine: self.engine.of(tenant), ..self.clone() }
+    }
 }
 
 /// The serving generation, locked for writing.
@@ -53,6 +67,11 @@ pub(super) async fn apply(cell: Arc<Cell>, shared: Shared, mut round: Round) -> 
         let steps = tokio::select! {
             steps = pipeline.next(COMMIT) => Some(steps),
             () = cell.cancelled.woken() => None,
+            // Most documents are done by then, and their jobs need not be written once more.
+            () = tokio::time::sleep(LOOKED_EVERY) => {
+                note_read(&cell, &shared, &round, pipeline.read_lately()).await?;
+                None
+            }
         };
         drop_cancelled(&cell, &shared, &mut round).await?;
         let Some(mut steps) = steps else { continue };
@@ -203,6 +222,21 @@ async fn start_jobs(cell: &Cell, shared: &Shared, round: &Round) -> Result<(), B
     Ok(())
 }
 
+/// Notes of the jobs of documents that were read that these wait for their vectors now.
+async fn note_read(cell: &Cell, shared: &Shared, round: &Round, read: Vec<DocumentId>) -> Result<(), BuildError> {
+    let waiting: Vec<JobId> = read.iter().filter_map(|id| round.get(id)).flatten().copied().collect();
+    let mut noted = Vec::new();
+    for id in &waiting {
+        if let Some(mut job) = shared.ledger.job(&cell.id, *id).await?.filter(|job| job.state == JobState::Running) {
+            job.stage = Some(StageName::Embed);
+            job.counts.documents_read = 1;
+            job.progressed_at = Some(Timestamp::now());
+            noted.push(job);
+        }
+    }
+    save_jobs(cell, shared, noted).await
+}
+
 /// Writes a document's end into its record and jobs.
 async fn settle(cell: &Cell, shared: &Shared, outcome: Outcome, jobs: Vec<JobId>) -> Result<(), BuildError> {
     let mut counts = JobCounts { documents_total: 1, ..JobCounts::default() };
@@ -252,6 +286,14 @@ pub(super) async fn note_failure(
     cell.note_error(&format!("{id}: {}", problem.message));
     if let Some(record) = shared.ledger.document(&cell.id, id).await? {
         shared.ledger.save_documents(&cell.id, vec![records::failed(record, problem.clone())]).await?;
+    }
+    Ok(())
+}
+
+/// Writes many jobs down.
+pub(super) async fn save_jobs(cell: &Cell, shared: &Shared, jobs: Vec<Job>) -> Result<(), BuildError> {
+    for group in jobs.chunks(TOGETHER) {
+        try_join_all(group.iter().map(|job| shared.ledger.save_job(&cell.id, job.clone()))).await?;
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! One chat model of one OpenAI-compatible provider: messages in, words out.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use super::chunks::Chunks;
 use super::thoughts::Thoughts;
 use crate::config::ModelRef;
 use crate::domain::Usage;
-use crate::provider::{CallError, Provider, Urgency};
+use crate::provider::{CallError, Line, Urgency};
 
 /// Largest reply that is read; the longest answers in use are a tenth of it.
 const MAX_BYTES: usize = 1 << 20;
@@ -30,7 +29,7 @@ pub(super) struct Chat {
     name: String,
     model: String,
     /// None when `carrel.toml` has no provider of that name.
-    provider: Option<Arc<Provider>>,
+    provider: Option<Line>,
     /// Whether the provider refused a JSON schema and took the same request without.
     no_schema: AtomicBool,
     /// Whether it refused to count the tokens of a stream and took the same request without.
@@ -84,7 +83,7 @@ struct Message {
 
 impl Chat {
     /// Asks `provider` for `model.model`; touches no network.
-    pub(super) fn new(provider: Option<Arc<Provider>>, model: &ModelRef) -> Self {
+    pub(super) fn new(provider: Option<Line>, model: &ModelRef) -> Self {
         let (no_schema, no_usage) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { name: model.to_string(), model: model.model.clone(), provider, no_schema, no_usage }
     }
@@ -143,16 +142,16 @@ impl Chat {
         Ok(Chunks::new(self, pieces))
     }
 
-    fn provider(&self) -> Result<&Provider, AnswerError> {
+    fn provider(&self) -> Result<&Line, AnswerError> {
         let unknown = || self.unavailable("`carrel.toml` has no provider of that name");
-        self.provider.as_deref().ok_or_else(unknown)
+        self.provider.as_ref().ok_or_else(unknown)
     }
 
     fn body(&self, request: &CreateChatCompletionRequest) -> Result<Bytes, AnswerError> {
         serde_json::to_vec(request).map(Bytes::from).map_err(|_| self.invalid("the prompt is no JSON"))
     }
 
-    fn request(&self, prompt: Prompt, provider: &Provider) -> CreateChatCompletionRequest {
+    fn request(&self, prompt: Prompt, provider: &Line) -> CreateChatCompletionRequest {
         let newest = is_openai(&provider.settings().base_url);
         let limit = Some(prompt.max_tokens);
         #[expect(

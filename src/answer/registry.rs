@@ -11,13 +11,13 @@ use super::rewrite::{self, Standalone};
 use super::{AnswerError, Answerer};
 use crate::config::{Config, ModelRef};
 use crate::domain::Conversation;
-use crate::provider::{ProviderError, Providers};
+use crate::provider::{Payer, ProviderError, Providers};
 
 /// Every answerer, one instance each.
 pub struct Answerers {
     extractive: Arc<dyn Answerer>,
     providers: Providers,
-    models: Mutex<HashMap<ModelRef, Model>>,
+    models: Mutex<HashMap<(Payer, ModelRef), Model>>,
 }
 
 /// A chat model, and the answerer that lets it write.
@@ -37,12 +37,12 @@ impl Answerers {
         Ok(Self { extractive: Arc::new(Extractive), providers, models: Mutex::default() })
     }
 
-    /// The answerer a tenant names, the same instance each time; none is the extractive one.
+    /// The answerer that `payer` names, the same instance each time; none is the extractive one.
     ///
     /// A model of a provider that `carrel.toml` does not have fails every question as unavailable.
     #[must_use]
-    pub fn get(&self, model: Option<&ModelRef>) -> Arc<dyn Answerer> {
-        model.map_or_else(|| self.extractive.clone(), |model| self.model(model).answerer)
+    pub fn get(&self, payer: &Payer, model: Option<&ModelRef>) -> Arc<dyn Answerer> {
+        model.map_or_else(|| self.extractive.clone(), |model| self.model(payer, model).answerer)
     }
 
     /// Lets a model write the question that the last message of `conversation` asks, so that it can be understood without
@@ -52,20 +52,21 @@ impl Answerers {
     /// When the model fails, or writes no such question.
     pub async fn standalone(
         &self,
+        payer: &Payer,
         model: &ModelRef,
         conversation: &Conversation,
         max_chars: usize,
         timeout: Duration,
     ) -> Result<Standalone, AnswerError> {
-        rewrite::standalone(&self.model(model).chat, conversation, max_chars, timeout).await
+        rewrite::standalone(&self.model(payer, model).chat, conversation, max_chars, timeout).await
     }
 
-    fn model(&self, model: &ModelRef) -> Model {
+    fn model(&self, payer: &Payer, model: &ModelRef) -> Model {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
-            let chat = Arc::new(Chat::new(self.providers.named(&model.provider), model));
+            let chat = Arc::new(Chat::new(self.providers.named(&model.provider, payer), model));
             Model { answerer: Arc::new(OpenAiAnswerer::new(chat.clone())), chat }
         };
-        models.entry(model.clone()).or_insert_with(make).clone()
+        models.entry((payer.clone(), model.clone())).or_insert_with(make).clone()
     }
 }

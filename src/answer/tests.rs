@@ -53,7 +53,7 @@ fn every_name_has_one_answerer() {
     let config: Config = toml::from_str("[providers.p]\nbase_url = \"http://127.0.0.1:1/v1\"").unwrap();
     let answerers = Answerers::open(&config).unwrap();
     let model = ModelRef { provider: "p".into(), model: "m".into() };
-    assert_eq!(answerers.get(None).name(), "extractive");
-    assert_eq!(answerers.get(Some(&model)).name(), "p/m");
-    assert!(std::sync::Arc::ptr_eq(&answerers.get(Some(&model)), &answerers.get(Some(&model))));
+    assert_eq!(answerers.get(&None, None).name(), "extractive");
+    assert_eq!(answerers.get(&None, Some(&model)).name(), "p/m");
+    assert!(std::sync::Arc::ptr_eq(&answerers.get(&None, Some(&model)), &answerers.get(&None, Some(&model))));
 }

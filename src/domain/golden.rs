@@ -113,8 +113,11 @@ pub struct GoldenCheck {
     pub questions: usize,
     /// What the new generation finds.
     pub built: Quality,
-    /// What the serving one finds; none when there was none.
+    /// What the serving one finds; none when there was none, or it could not be asked.
     pub serving: Option<Quality>,
+    /// Why the serving one could not be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unasked: Option<String>,
     /// The drop that was allowed.
     pub margin: f64,
     /// Whether it fell by more.

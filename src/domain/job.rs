@@ -16,11 +16,13 @@ pub enum JobKind {
     Delete,
     /// Writes anew what still holds deleted text.
     Purge,
+    /// Makes the tenant of a backup.
+    Restore,
 }
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Ingest, Self::Reindex, Self::Delete, Self::Purge];
+    pub const ALL: [Self; 5] = [Self::Ingest, Self::Reindex, Self::Delete, Self::Purge, Self::Restore];
 
     /// Its name on the wire.
     #[must_use]
@@ -30,6 +32,7 @@ impl JobKind {
             Self::Reindex => "reindex",
             Self::Delete => "delete",
             Self::Purge => "purge",
+            Self::Restore => "restore",
         }
     }
 }

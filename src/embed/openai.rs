@@ -3,7 +3,7 @@
 //! What comes back is believed only after it was checked: as many vectors as texts, each with its own place, all of one
 //! length, finite and not zero.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use async_openai::types::embeddings::{CreateEmbeddingRequest, EmbeddingInput, EncodingFormat};
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{EmbedError, Embedded, Embedder, Purpose, tokens};
 use crate::config::ModelRef;
-use crate::provider::{CallError, Provider, Urgency};
+use crate::provider::{CallError, Line, Urgency};
 
 /// Largest answer that is read: 64 texts of 4096 numbers take some 5 MiB as JSON.
 const MAX_BYTES: usize = 32 << 20;
@@ -25,7 +25,7 @@ const MAX_TOKENS: usize = 512;
 pub struct OpenAiEmbedder {
     id: String,
     model: String,
-    provider: Arc<Provider>,
+    provider: Line,
     /// Length of the first vector seen; all others must have it too.
     dimension: OnceLock<usize>,
 }
@@ -53,7 +53,7 @@ struct Usage {
 impl OpenAiEmbedder {
     /// An embedder that asks `provider` for `model.model`; touches no network.
     #[must_use]
-    pub fn new(provider: Arc<Provider>, model: &ModelRef) -> Self {
+    pub fn new(provider: Line, model: &ModelRef) -> Self {
         Self { id: model.to_string(), model: model.model.clone(), provider, dimension: OnceLock::new() }
     }
 

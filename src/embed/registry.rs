@@ -10,13 +10,13 @@ use super::minilm::MiniLm;
 use super::openai::OpenAiEmbedder;
 use super::{EmbedError, Embedder, Purpose};
 use crate::config::{Config, EmbedderRef, ModelRef};
-use crate::provider::{ProviderError, Providers};
+use crate::provider::{Payer, ProviderError, Providers};
 
 /// Every embedder, one instance each, and the vectors of questions asked lately.
 pub struct Embedders {
     builtin: Arc<dyn Embedder>,
     providers: Providers,
-    remote: Mutex<HashMap<ModelRef, Arc<dyn Embedder>>>,
+    remote: Mutex<HashMap<(Payer, ModelRef), Arc<dyn Embedder>>>,
     questions: Cache<Key, Arc<[f32]>>,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -58,22 +58,23 @@ impl Embedders {
         })
     }
 
-    /// The embedder a tenant names; the same instance each time.
+    /// The embedder that `payer` names; the same instance each time.
     ///
     /// # Errors
     /// [`EmbedError::Unavailable`] when `carrel.toml` has no such provider.
-    pub fn get(&self, embedder: &EmbedderRef) -> Result<Arc<dyn Embedder>, EmbedError> {
+    pub fn get(&self, payer: &Payer, embedder: &EmbedderRef) -> Result<Arc<dyn Embedder>, EmbedError> {
         let EmbedderRef::Remote(model) = embedder else { return Ok(self.builtin.clone()) };
         let mut remote = self.remote.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = remote.get(model) {
+        let key = (payer.clone(), model.clone());
+        if let Some(known) = remote.get(&key) {
             return Ok(known.clone());
         }
-        let provider = self.providers.named(&model.provider).ok_or_else(|| EmbedError::Unavailable {
+        let provider = self.providers.named(&model.provider, payer).ok_or_else(|| EmbedError::Unavailable {
             provider: model.provider.clone(),
             reason: "carrel.toml has no provider of this name".to_owned(),
         })?;
         let made: Arc<dyn Embedder> = Arc::new(OpenAiEmbedder::new(provider, model));
-        remote.insert(model.clone(), made.clone());
+        remote.insert(key, made.clone());
         Ok(made)
     }
 
@@ -81,20 +82,19 @@ impl Embedders {
     #[must_use]
     pub fn price(&self, embedder: &EmbedderRef) -> Option<f64> {
         let EmbedderRef::Remote(model) = embedder else { return None };
-        let price = self.providers.named(&model.provider)?.settings().price_per_million_tokens;
-        (price > 0.0).then_some(price)
+        self.providers.price(&model.provider)
     }
 
     /// The embedder that made vectors under this [`Embedder::id`], whatever the tenant's settings say by now.
     ///
     /// # Errors
     /// [`EmbedError::Unavailable`] when it is another built-in model's, or `carrel.toml` has no such provider.
-    pub fn by_id(&self, id: &str) -> Result<Arc<dyn Embedder>, EmbedError> {
+    pub fn by_id(&self, payer: &Payer, id: &str) -> Result<Arc<dyn Embedder>, EmbedError> {
         if id == self.builtin.id() {
             return Ok(self.builtin.clone());
         }
         let named = ModelRef::try_from(id.to_owned()).map(EmbedderRef::Remote);
-        self.get(&named.map_err(|reason| EmbedError::Unavailable { provider: id.to_owned(), reason })?)
+        self.get(payer, &named.map_err(|reason| EmbedError::Unavailable { provider: id.to_owned(), reason })?)
     }
 
     /// The vector of a question, of unit length: from the cache, else embedded ahead of all passages.
@@ -228,11 +228,11 @@ mod tests {
         let remote = |provider: &str, model: &str| {
             EmbedderRef::Remote(ModelRef { provider: provider.into(), model: model.into() })
         };
-        let a = embedders.get(&remote("p", "a")).unwrap();
-        assert!(Arc::ptr_eq(&a, &embedders.get(&remote("p", "a")).unwrap()));
-        assert_eq!((a.id(), embedders.get(&remote("p", "b")).unwrap().id()), ("p/a", "p/b"));
-        assert_eq!(embedders.get(&EmbedderRef::Builtin).unwrap().id(), "hash-8/1");
-        let Err(error) = embedders.get(&remote("q", "a")) else { panic!("an unknown provider was found") };
+        let a = embedders.get(&None, &remote("p", "a")).unwrap();
+        assert!(Arc::ptr_eq(&a, &embedders.get(&None, &remote("p", "a")).unwrap()));
+        assert_eq!((a.id(), embedders.get(&None, &remote("p", "b")).unwrap().id()), ("p/a", "p/b"));
+        assert_eq!(embedders.get(&None, &EmbedderRef::Builtin).unwrap().id(), "hash-8/1");
+        let Err(error) = embedders.get(&None, &remote("q", "a")) else { panic!("an unknown provider was found") };
         assert_eq!(error.code(), "embedder_unavailable");
     }
 }

@@ -152,7 +152,7 @@ impl Engine {
             return (question, Usage::default(), vec![not_rewritten("the tenant has no language model")]);
         };
         let timeout = settings.timeout / REWRITING;
-        match self.answerers.standalone(model, conversation, LONGEST_QUESTION, timeout).await {
+        match self.answerers.standalone(&self.payer, model, conversation, LONGEST_QUESTION, timeout).await {
             Ok(made) => (Question { text: made.question, ..question }, made.usage, Vec::new()),
             Err(error) => {
                 tracing::warn!(model.name = %model, error = %error, "a follow-up question was not rewritten");
@@ -176,7 +176,7 @@ impl Engine {
         let said = if found.enough {
             self.speak(snapshot, ask, listener, &mut found.degraded).await?
         } else {
-            Said::new(snapshot, &hits, self.answerers.get(None))
+            Said::new(snapshot, &hits, self.answerers.get(&self.payer, None))
         };
         let broken = match &said.broken {
             Some(why) => Some((why.clone(), self.quote(snapshot, ask, None).await?)),
@@ -207,7 +207,7 @@ impl Engine {
         listener: Option<&Sender<String>>,
         degraded: &mut Vec<Degradation>,
     ) -> Result<Said<'a>, IndexError> {
-        let model = self.answerers.get(ask.settings.model.as_ref());
+        let model = self.answerers.get(&self.payer, ask.settings.model.as_ref());
         let said = Said::new(snapshot, ask.hits, model).all(ask, listener).await?;
         let Some(error) = &said.broken else { return Ok(said) };
         tracing::warn!(model.name = said.by.name(), error = %error, "the language model failed");
@@ -225,7 +225,7 @@ impl Engine {
         ask: Ask<'a>,
         listener: Option<&Sender<String>>,
     ) -> Result<Said<'a>, IndexError> {
-        Said::new(snapshot, ask.hits, self.answerers.get(None)).all(ask, listener).await
+        Said::new(snapshot, ask.hits, self.answerers.get(&self.payer, None)).all(ask, listener).await
     }
 }
 

@@ -4,7 +4,7 @@
 //! embedded, one is being written.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -92,7 +92,7 @@ impl Engine {
         let workshop = self.workshop(build)?;
         let (to, from) = mpsc::channel(GROUP);
         let waiting = Arc::clone(&workshop.waiting);
-        let read = Arc::new(AtomicU64::new(0));
+        let read = Arc::<Read>::default();
         let task = AbortOnDropHandle::new(tokio::spawn(self.clone().run(workshop, ids, Arc::clone(&read), to)));
         Ok(Pipeline { from, read, waiting, _task: task })
     }
@@ -114,13 +114,13 @@ impl Engine {
         })
     }
 
-    async fn run(self, workshop: Workshop, ids: Vec<DocumentId>, read: Arc<AtomicU64>, to: mpsc::Sender<Step>) {
+    async fn run(self, workshop: Workshop, ids: Vec<DocumentId>, read: Arc<Read>, to: mpsc::Sender<Step>) {
         let cuts = stream::iter(ids).map(|id| {
             let (engine, workshop, read) = (self.clone(), workshop.clone(), Arc::clone(&read));
             // A task of its own, so that cutting goes on while this one waits for vectors.
             AbortOnDropHandle::new(tokio::spawn(async move {
                 let cut = engine.cut(&workshop, &id).await;
-                read.fetch_add(1, Ordering::Relaxed);
+                read.note(&id);
                 (id, cut)
             }))
         });
@@ -148,10 +148,25 @@ impl Engine {
     }
 }
 
+/// Documents that are extracted and cut, or failed at it.
+#[derive(Default)]
+struct Read {
+    count: AtomicU64,
+    /// Those nobody was told of yet.
+    lately: Mutex<Vec<DocumentId>>,
+}
+
+impl Read {
+    fn note(&self, id: &DocumentId) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.lately.lock().unwrap_or_else(PoisonError::into_inner).push(id.clone());
+    }
+}
+
 /// A pipeline under way; dropped, it stops.
 pub struct Pipeline {
     from: mpsc::Receiver<Step>,
-    read: Arc<AtomicU64>,
+    read: Arc<Read>,
     waiting: Waiting,
     _task: AbortOnDropHandle<()>,
 }
@@ -160,7 +175,13 @@ impl Pipeline {
     /// Documents read so far: extracted and cut, or failed at it.
     #[must_use]
     pub fn read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
+        self.read.count.load(Ordering::Relaxed)
+    }
+
+    /// Documents read since this was asked last.
+    #[must_use]
+    pub fn read_lately(&self) -> Vec<DocumentId> {
+        std::mem::take(&mut *self.read.lately.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Why it waits, while a provider does not answer.

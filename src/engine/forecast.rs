@@ -118,7 +118,7 @@ impl Engine {
                 parts.push(format!("{what}: the index has `{has}`, the settings want `{wanted}`"));
             }
         };
-        if let Ok(embedder) = self.embedders.get(&settings.retrieval.embedder) {
+        if let Ok(embedder) = self.embedders.get(&self.payer, &settings.retrieval.embedder) {
             compare("embedder", &spec.embedder, embedder.id());
             compare("chunker", &spec.chunker, &super::chunker(&super::fitting(&settings.chunking, &*embedder)));
         }

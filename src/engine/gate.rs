@@ -20,10 +20,11 @@ const NAMED: usize = 100;
 const ENOUGH_WORDS: f64 = 0.6;
 
 impl Engine {
-    /// Asks golden questions of a new generation and of the serving one.
+    /// Asks golden questions of a new generation and of the serving one. The embedder of the serving one may be gone for
+    /// good, which is no reason to keep the new one from serving: then it is checked alone.
     ///
     /// # Errors
-    /// As [`Engine::search`].
+    /// As [`Engine::search`]; and when the new generation's embedder fails, since by words alone it would look worse.
     pub async fn check_golden(
         &self,
         built: &Snapshot,
@@ -32,9 +33,13 @@ impl Engine {
         golden: &[Golden],
     ) -> Result<GoldenCheck, SearchError> {
         let after = self.quality(built, settings, golden).await?;
-        let before = match serving {
-            Some(serving) => Some(self.quality(serving, settings, golden).await?),
-            None => None,
+        let (before, unasked) = match serving {
+            Some(serving) => match self.quality(serving, settings, golden).await {
+                Ok(before) => (Some(before), None),
+                Err(SearchError::Embed(error)) => (None, Some(error.to_string())),
+                Err(error) => return Err(error),
+            },
+            None => (None, None),
         };
         let (margin, mean) = (settings.quality.margin, Quality::mean(&after));
         let serving = before.as_deref().map(Quality::mean);
@@ -51,27 +56,30 @@ impl Engine {
             .collect();
         worse.sort_by(|one, other| (other.before - other.after).total_cmp(&(one.before - one.after)));
         worse.truncate(NAMED);
-        Ok(GoldenCheck { questions: golden.len(), built: mean, serving, margin, held, worse })
+        Ok(GoldenCheck { questions: golden.len(), built: mean, serving, unasked, margin, held, worse })
     }
 
-    /// Asks questions that were really asked of both generations.
+    /// Asks questions that were really asked of both generations; none when the embedder of the serving one is gone.
     ///
     /// # Errors
-    /// As [`Engine::search`].
+    /// As [`Engine::check_golden`].
     pub async fn check_replay(
         &self,
         built: &Snapshot,
         serving: &Snapshot,
         settings: &TenantSettings,
         questions: &[String],
-    ) -> Result<ReplayCheck, SearchError> {
+    ) -> Result<Option<ReplayCheck>, SearchError> {
         let mut overlap = 0.0;
         for question in questions {
-            let before = self.first(serving, settings, question, REPLAYED).await?;
+            let before = match self.first(serving, settings, question, REPLAYED).await {
+                Err(SearchError::Embed(_)) => return Ok(None),
+                other => other?,
+            };
             let after = self.first(built, settings, question, REPLAYED).await?;
             overlap += shared(&before, &after);
         }
-        Ok(ReplayCheck { questions: questions.len(), overlap: overlap / questions.len().max(1) as f64 })
+        Ok(Some(ReplayCheck { questions: questions.len(), overlap: overlap / questions.len().max(1) as f64 }))
     }
 
     /// What each golden question finds in `snapshot`.
@@ -101,6 +109,10 @@ impl Engine {
         let (text, mode) = (question.to_owned(), settings.retrieval.mode);
         let question =
             Question { text, top_k, mode, filter: None, per_document: None, rerank: Some(false), passages: false };
+        // Made, and remembered, beforehand: a search would go on without it, and its hits would say nothing of the index.
+        if let Some(embedder) = self.voter(snapshot, &question)? {
+            self.embedders.question(&embedder, &question.text).await?;
+        }
         let (hits, _) = self.find(snapshot, &question, &settings.retrieval, &mut Clock::silent()).await?;
         Ok(hits)
     }

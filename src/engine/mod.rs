@@ -34,14 +34,17 @@ pub use why_not::{ChunkFate, Fate, ListPlace, Loss};
 
 use crate::answer::Answerers;
 use crate::config::{ChunkingSettings, TenantSettings};
+use crate::domain::TenantId;
 use crate::embed::{EmbedError, Embedder, Embedders, Purpose};
 use crate::index::{ANALYSER_VERSION, IndexSpec};
 use crate::ingest::{CHUNKER_VERSION, Extractor, PARSER_VERSION};
+use crate::provider::Payer;
 use crate::rerank::Rerankers;
 
-/// The parts every tenant shares; cheap to clone.
+/// The parts every tenant shares, as one of them uses them; cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
+    payer: Payer,
     embedders: Arc<Embedders>,
     rerankers: Arc<Rerankers>,
     answerers: Arc<Answerers>,
@@ -53,7 +56,13 @@ impl Engine {
     #[must_use]
     pub fn new(embedders: Embedders, rerankers: Rerankers, answerers: Answerers, extractor: Extractor) -> Self {
         let (embedders, rerankers, answerers) = (Arc::new(embedders), Arc::new(rerankers), Arc::new(answerers));
-        Self { embedders, rerankers, answerers, extractor }
+        Self { payer: None, embedders, rerankers, answerers, extractor }
+    }
+
+    /// The same parts, with calls to providers made for a tenant.
+    #[must_use]
+    pub fn of(&self, tenant: &TenantId) -> Self {
+        Self { payer: Some(tenant.clone()), ..self.clone() }
     }
 
     /// The embedder that made a generation's vectors, by the id its spec names.
@@ -61,7 +70,7 @@ impl Engine {
     /// # Errors
     /// When its provider is no longer in `carrel.toml`.
     pub fn embedder_of(&self, spec: &IndexSpec) -> Result<Arc<dyn Embedder>, EmbedError> {
-        self.embedders.by_id(&spec.embedder)
+        self.embedders.by_id(&self.payer, &spec.embedder)
     }
 
     /// What a generation built now under `settings` would be made with. Asks the provider for one vector where its
@@ -70,7 +79,7 @@ impl Engine {
     /// # Errors
     /// When that provider does not answer.
     pub async fn spec(&self, settings: &TenantSettings) -> Result<IndexSpec, EmbedError> {
-        let embedder = self.embedders.get(&settings.retrieval.embedder)?;
+        let embedder = self.embedders.get(&self.payer, &settings.retrieval.embedder)?;
         let dimension = match embedder.dimension() {
             Some(dimension) => dimension,
             None => embedder.embed(&["dimension".to_owned()], Purpose::Question).await?.vectors[0].len(),

@@ -46,7 +46,8 @@ impl Engine {
             return Ok(Vec::new());
         }
         let begun = Instant::now();
-        let order = self.rerankers.get(model).rerank(&question.text, &texts, settings.rerank_timeout).await;
+        let order =
+            self.rerankers.get(&self.payer, model).rerank(&question.text, &texts, settings.rerank_timeout).await;
         clock.note(QueryStage::Rerank, begun.elapsed());
         Ok(match order {
             Ok(order) => order.into_iter().map(|(place, score)| Ranked { key: shown[place], score }).collect(),

@@ -159,16 +159,12 @@ impl Engine {
         clock: &mut Clock<'_>,
     ) -> Result<Candidates, SearchError> {
         let mut found = Candidates::default();
-        let embedder = match question.mode {
-            Mode::Bm25 => None,
-            Mode::Dense => Some(self.embedder_of(snapshot.spec())?),
-            Mode::Hybrid => self.embedder_of(snapshot.spec()).map_or_else(
-                |error| {
-                    found.degraded.push(without_vectors(&error));
-                    None
-                },
-                |embedder| votes(&*embedder, snapshot, question).then_some(embedder),
-            ),
+        let embedder = match self.voter(snapshot, question) {
+            Err(error) if question.mode == Mode::Hybrid => {
+                found.degraded.push(without_vectors(&error));
+                None
+            }
+            other => other?,
         };
         let meaning = async {
             match &embedder {
@@ -206,6 +202,23 @@ impl Engine {
             Some(Err(error)) => return Err(error),
         }
         Ok(found)
+    }
+
+    /// The embedder whose vector a question is searched with; none where words alone answer it.
+    ///
+    /// # Errors
+    /// When the embedder is no longer there.
+    pub(super) fn voter(
+        &self,
+        snapshot: &Snapshot,
+        question: &Question,
+    ) -> Result<Option<Arc<dyn Embedder>>, EmbedError> {
+        if question.mode == Mode::Bm25 {
+            return Ok(None);
+        }
+        let embedder = self.embedder_of(snapshot.spec())?;
+        let asked = question.mode == Mode::Dense || votes(&*embedder, snapshot, question);
+        Ok(asked.then_some(embedder))
     }
 
     /// Makes the question's vector and searches with it.

@@ -1,6 +1,6 @@
 //! Jobs.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Rows, params};
 use tokio::sync::watch;
 
 use super::{Ledger, Listed, Page, Result, lists};
@@ -71,14 +71,22 @@ impl Ledger {
         self.readers.read(unfinished).await
     }
 
+    /// Restores that a dead process left, all tenants.
+    pub async fn unfinished_restores(&self) -> Result<Vec<(TenantId, Job)>> {
+        let unfinished = move |db: &Connection| {
+            let mut statement = db.prepare(
+                "SELECT tenant, entry FROM jobs WHERE state IN ('queued', 'running') AND json_extract(entry, '$.kind') = ?1",
+            )?;
+            with_tenants(statement.query([JobKind::Restore.as_str()])?)
+        };
+        self.readers.read(unfinished).await
+    }
+
     /// The newest jobs of all tenants, newest first, for the operator's overview.
     pub async fn recent_jobs(&self, limit: usize) -> Result<Vec<(TenantId, Job)>> {
         let recent = move |db: &Connection| {
             let mut statement = db.prepare("SELECT tenant, entry FROM jobs ORDER BY id DESC LIMIT ?1")?;
-            let rows = statement.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-                Ok((lists::tenant(row, 0)?, lists::entry(row, 1)?))
-            })?;
-            rows.filter_map(|row| row.map(|(tenant, job)| Some((tenant?, job))).transpose()).collect()
+            with_tenants(statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?)
         };
         self.readers.read(recent).await
     }
@@ -87,6 +95,12 @@ impl Ledger {
     pub async fn job_counts(&self) -> Result<Vec<(JobState, u64)>> {
         self.readers.read(counts).await
     }
+}
+
+/// Rows of a tenant and a job.
+fn with_tenants(rows: Rows) -> rusqlite::Result<Vec<(TenantId, Job)>> {
+    let rows = rows.mapped(|row| Ok((lists::tenant(row, 0)?, lists::entry(row, 1)?)));
+    rows.filter_map(|row| row.map(|(tenant, job)| Some((tenant?, job))).transpose()).collect()
 }
 
 fn counts(db: &Connection) -> rusqlite::Result<Vec<(JobState, u64)>> {

@@ -7,13 +7,13 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use reqwest::Response;
-use tokio::sync::SemaphorePermit;
 use tokio::time::timeout_at;
 
 use super::breaker::Breaker;
 use super::pieces::Pieces;
 use super::retry::retry_after;
-use super::{CallError, Provider, Urgency};
+use super::turns::Turn;
+use super::{CallError, Line, Provider, Urgency};
 
 /// What went wrong with one attempt.
 pub(super) struct Fault {
@@ -50,10 +50,7 @@ impl Deadline {
     }
 }
 
-/// Permits of a call; they free it when they are dropped.
-pub(super) type Turn<'a> = (Option<SemaphorePermit<'a>>, Option<SemaphorePermit<'a>>);
-
-impl Provider {
+impl Line {
     /// Posts `body` (JSON) to `path` (`/embeddings`) and reads the answer, at most `max_bytes` of it.
     ///
     /// Ends within `timeout` from when it may begin (see [`Urgency`]), whatever the provider does: at most three
@@ -72,15 +69,16 @@ impl Provider {
         max_bytes: usize,
     ) -> Result<Bytes, CallError> {
         let (deadline, _turn) = self.admit(urgency, timeout).await?;
-        let pass = Pass::admit(self, urgency)?;
-        pass.settle(self.attempts(deadline, || self.attempt(path, body.clone(), max_bytes)).await)
+        let provider = &*self.provider;
+        let pass = Pass::admit(provider, urgency)?;
+        pass.settle(provider.attempts(deadline, || provider.attempt(path, body.clone(), max_bytes)).await)
     }
 
-    /// As [`Provider::post`] for somebody who waits, but the answer is read in pieces as it comes: attempts are over once
-    /// its head is there, since pieces cannot be taken back. The deadline is that of the whole answer.
+    /// As [`Line::post`] for somebody who waits, but the answer is read in pieces as it comes: attempts are over once its
+    /// head is there, since pieces cannot be taken back. The deadline is that of the whole answer.
     ///
     /// # Errors
-    /// As [`Provider::post`], until the head is there.
+    /// As [`Line::post`], until the head is there.
     pub async fn stream(
         &self,
         path: &str,
@@ -89,28 +87,31 @@ impl Provider {
         max_bytes: usize,
     ) -> Result<Pieces<'_>, CallError> {
         let (deadline, turn) = self.admit(Urgency::Now, timeout).await?;
-        let pass = Pass::admit(self, Urgency::Now)?;
-        match self.attempts(deadline, || self.head(path, body.clone())).await {
+        let provider = &*self.provider;
+        let pass = Pass::admit(provider, Urgency::Now)?;
+        match provider.attempts(deadline, || provider.head(path, body.clone())).await {
             Ok(response) => Ok(Pieces::new(response, deadline, max_bytes, pass, turn)),
             Err(fault) => pass.settle(Err(fault)),
         }
     }
 
     /// Waits for a free call, and begins the deadline.
-    async fn admit(&self, urgency: Urgency, timeout: Duration) -> Result<(Deadline, Turn<'_>), CallError> {
-        let deadline = Deadline::after(timeout);
+    async fn admit(&self, urgency: Urgency, timeout: Duration) -> Result<(Deadline, Option<Turn>), CallError> {
+        let (deadline, turn) = (Deadline::after(timeout), self.provider.turns.take(urgency, self.payer.clone()));
         match urgency {
             Urgency::Now => {
-                let turn = deadline.limit(async { Ok(self.turn(urgency).await) }).await;
+                let turn = deadline.limit(async { Ok(turn.await) }).await;
                 turn.map(|turn| (deadline, turn)).map_err(|fault| fault.error)
             }
             Urgency::Background => {
-                let turn = self.turn(urgency).await;
+                let turn = turn.await;
                 Ok((Deadline::after(timeout), turn))
             }
         }
     }
+}
 
+impl Provider {
     /// Tries until it goes well, the attempts are used up, or the next could not begin in time.
     async fn attempts<T, F>(&self, deadline: Deadline, attempt: impl Fn() -> F) -> Result<T, Fault>
     where
@@ -128,15 +129,6 @@ impl Provider {
             tokio::time::sleep(pause).await;
             number += 1;
         }
-    }
-
-    async fn turn(&self, urgency: Urgency) -> Turn<'_> {
-        // The semaphores are never closed, so both waits end with a permit.
-        let share = match urgency {
-            Urgency::Background => self.background.acquire().await.ok(),
-            Urgency::Now => None,
-        };
-        (share, self.calls.acquire().await.ok())
     }
 
     /// Sends the request and waits for the head of a good answer.

@@ -1,8 +1,9 @@
 //! Calls to OpenAI-compatible providers, each bounded in time, number and size.
 //!
 //! Owns the HTTP client, the keys, and the rules that keep a slow, broken or hostile provider from hurting anybody: a
-//! total deadline, few attempts, a capped `Retry-After`, a circuit breaker, a limit of calls at once and of bytes read.
-//! Called by `embed/` and `answer/`, which know what to send and what an answer must look like.
+//! total deadline, few attempts, a capped `Retry-After`, a circuit breaker, a limit of calls at once, shared fairly by all
+//! tenants, and of bytes read. Called by `embed/`, `answer/` and `rerank/`, which know what to send and what an answer must
+//! look like.
 //!
 //! URLs, headers and request shapes are async-openai's. Its own transport is not used: it obeys any `Retry-After`, reads
 //! bodies without a limit, and writes the bodies it cannot understand, which hold questions and answers, into the log.
@@ -11,6 +12,7 @@ mod breaker;
 mod call;
 mod pieces;
 mod retry;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,11 +23,12 @@ use async_openai::config::{Config as _, OpenAIConfig};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
 
 use self::breaker::Breaker;
 pub use self::pieces::Pieces;
 pub use self::retry::RetryPolicy;
+pub use self::turns::Payer;
+use self::turns::{Turns, share};
 use crate::config::{Config, ProviderConfig};
 
 /// Why the providers of `carrel.toml` cannot be used.
@@ -73,7 +76,7 @@ pub enum CallError {
 }
 
 /// Who waits for a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Urgency {
     /// Somebody waits for the answer: the deadline counts from now, waiting for a free call included.
     Now,
@@ -87,8 +90,15 @@ pub struct Providers {
     by_name: BTreeMap<String, Arc<Provider>>,
 }
 
+/// A provider as one tenant calls it; cheap to clone.
+#[derive(Clone)]
+pub struct Line {
+    provider: Arc<Provider>,
+    payer: Payer,
+}
+
 /// One provider.
-pub struct Provider {
+struct Provider {
     name: String,
     http: reqwest::Client,
     endpoint: OpenAIConfig,
@@ -96,9 +106,7 @@ pub struct Provider {
     settings: ProviderConfig,
     policy: RetryPolicy,
     /// Every call holds one of these, so that no more than `max_concurrent` are under way.
-    calls: Semaphore,
-    /// A background call holds one of these besides, fewer than there are calls: a question finds a call free.
-    background: Semaphore,
+    turns: Turns,
     /// One for each [`Urgency`]: a build that runs into rate limits must not shut the door to questions.
     breakers: [Mutex<Breaker>; 2],
 }
@@ -122,10 +130,18 @@ impl Providers {
         Ok(Self { by_name })
     }
 
-    /// The provider of this name.
+    /// The provider of this name, to be called for `payer`.
     #[must_use]
-    pub fn named(&self, name: &str) -> Option<Arc<Provider>> {
-        self.by_name.get(name).cloned()
+    pub fn named(&self, name: &str, payer: &Payer) -> Option<Line> {
+        let provider = Arc::clone(self.by_name.get(name)?);
+        Some(Line { provider, payer: payer.clone() })
+    }
+
+    /// Money for a million model tokens of the provider of this name; none where no price is set.
+    #[must_use]
+    pub fn price(&self, name: &str) -> Option<f64> {
+        let price = self.by_name.get(name)?.settings.price_per_million_tokens;
+        (price > 0.0).then_some(price)
     }
 }
 
@@ -151,42 +167,16 @@ impl Provider {
             bearer.set_sensitive(true);
             headers.insert(AUTHORIZATION, bearer);
         }
-        let most = settings.max_concurrent.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
             name: name.to_owned(),
             http,
             endpoint,
             headers,
             settings: settings.clone(),
-            calls: Semaphore::new(most),
-            background: Semaphore::new(background_share(most)),
+            turns: Turns::new(settings.max_concurrent),
             breakers: [Mutex::new(Breaker::new(&policy)), Mutex::new(Breaker::new(&policy))],
             policy,
         })
-    }
-
-    /// A provider with no key and its own retry rules, for tests.
-    #[cfg(test)]
-    pub(crate) fn for_tests(settings: &ProviderConfig, policy: RetryPolicy) -> Self {
-        Self::new("stub", settings, None, http_client().unwrap(), policy).unwrap()
-    }
-
-    /// Its name in `carrel.toml`.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its settings.
-    #[must_use]
-    pub fn settings(&self) -> &ProviderConfig {
-        &self.settings
-    }
-
-    /// Background calls that can be under way at once.
-    #[must_use]
-    pub fn background_calls(&self) -> usize {
-        background_share(self.settings.max_concurrent)
     }
 
     fn url(&self, path: &str) -> String {
@@ -194,10 +184,31 @@ impl Provider {
     }
 }
 
-/// Calls that builds may use: all but a quarter, at least one. With `max_concurrent = 1` a question may have to wait for
-/// one batch, since the operator allowed no second call.
-fn background_share(most: usize) -> usize {
-    (most - most.div_ceil(4)).max(1)
+impl Line {
+    /// A provider with no key and its own retry rules, for tests.
+    #[cfg(test)]
+    pub(crate) fn for_tests(settings: &ProviderConfig, policy: RetryPolicy) -> Self {
+        let provider = Provider::new("stub", settings, None, http_client().unwrap(), policy).unwrap();
+        Self { provider: Arc::new(provider), payer: None }
+    }
+
+    /// The provider's name in `carrel.toml`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.provider.name
+    }
+
+    /// The provider's settings.
+    #[must_use]
+    pub fn settings(&self) -> &ProviderConfig {
+        &self.provider.settings
+    }
+
+    /// Background calls that can be under way at once.
+    #[must_use]
+    pub fn background_calls(&self) -> usize {
+        share(self.provider.settings.max_concurrent)
+    }
 }
 
 fn http_client() -> Result<reqwest::Client, ProviderError> {

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use reqwest::Response;
 
 use super::CallError;
-use super::call::{Deadline, Fault, Pass, Turn};
+use super::call::{Deadline, Fault, Pass};
+use super::turns::Turn;
 
 /// The pieces of one answer. Dropping it closes the connection and frees the call.
 pub struct Pieces<'a> {
@@ -14,7 +15,7 @@ pub struct Pieces<'a> {
     read: usize,
     /// None once the verdict is given.
     pass: Option<Pass<'a>>,
-    _turn: Turn<'a>,
+    _turn: Option<Turn>,
 }
 
 impl<'a> Pieces<'a> {
@@ -23,7 +24,7 @@ impl<'a> Pieces<'a> {
         deadline: Deadline,
         max_bytes: usize,
         pass: Pass<'a>,
-        turn: Turn<'a>,
+        turn: Option<Turn>,
     ) -> Self {
         Self { response, deadline, max_bytes, read: 0, pass: Some(pass), _turn: turn }
     }

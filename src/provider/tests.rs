@@ -8,6 +8,7 @@ use wiremock::matchers::{header, header_exists, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
+use crate::domain::TenantId;
 
 const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(20);
@@ -22,11 +23,11 @@ fn quick() -> RetryPolicy {
     RetryPolicy { first_backoff: Duration::from_millis(1), ..RetryPolicy::default() }
 }
 
-fn provider(base_url: &str) -> Provider {
-    Provider::for_tests(&settings(base_url), quick())
+fn provider(base_url: &str) -> Line {
+    Line::for_tests(&settings(base_url), quick())
 }
 
-async fn post(provider: &Provider, timeout: Duration) -> Result<Bytes, CallError> {
+async fn post(provider: &Line, timeout: Duration) -> Result<Bytes, CallError> {
     provider.post("/embeddings", Bytes::from_static(b"{}"), Urgency::Now, timeout, 1 << 20).await
 }
 
@@ -68,6 +69,7 @@ async fn a_call_carries_the_key_and_nothing_else_that_identifies() {
     let settings = settings(&format!("{}/v1/", server.uri()));
     let key = SecretString::from("sk-1");
     let provider = Provider::new("p", &settings, Some(&key), http_client().unwrap(), quick()).unwrap();
+    let provider = Line { provider: Arc::new(provider), payer: None };
     assert_eq!(post(&provider, LONG).await.unwrap(), "{}");
     let request = &server.received_requests().await.unwrap()[0];
     assert!(request.headers.keys().all(|name| !name.as_str().starts_with("openai-")));
@@ -179,31 +181,38 @@ async fn texts_that_a_provider_refuses_do_not_open_the_circuit() {
 }
 
 #[tokio::test]
-async fn builds_leave_a_call_free_for_questions() {
+async fn neither_builds_nor_a_busy_neighbour_keep_a_tenants_question_waiting() {
     let stall = stalling_server("");
-    let provider = Arc::new(provider(&format!("http://{stall}")));
-    let builds: Vec<_> = (0..8)
-        .map(|_| {
-            let provider = provider.clone();
-            tokio::spawn(async move { provider.post("/", Bytes::new(), Urgency::Background, LONG, 1).await })
-        })
-        .collect();
-    while provider.calls.available_permits() > 1 {
-        tokio::task::yield_now().await;
+    let shared = provider(&format!("http://{stall}"));
+    let turns = &shared.provider.turns;
+    for (urgency, payer) in [(Urgency::Background, "a"), (Urgency::Now, "b")] {
+        let calls: Vec<_> = (0..8)
+            .map(|_| {
+                let line = Line { payer: TenantId::parse(payer).ok(), ..shared.clone() };
+                tokio::spawn(async move { line.post("/", Bytes::new(), urgency, LONG, 1).await })
+            })
+            .collect();
+        while turns.under_way() < 3 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(turns.under_way(), 3);
+        let other = Line { payer: TenantId::parse("c").ok(), ..shared.clone() };
+        let asked = tokio::spawn(async move { other.post("/", Bytes::new(), Urgency::Now, LONG, 1).await });
+        while turns.under_way() < 4 {
+            tokio::task::yield_now().await;
+        }
+        calls.iter().chain([&asked]).for_each(tokio::task::JoinHandle::abort);
+        while turns.under_way() > 0 {
+            tokio::task::yield_now().await;
+        }
     }
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(provider.calls.available_permits(), 1);
-    builds.iter().for_each(tokio::task::JoinHandle::abort);
-    while provider.calls.available_permits() < 4 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(provider.background.available_permits(), 3, "an abandoned call kept its permit");
 }
 
 /// Reads a stream to its end or its failure.
-async fn read_all(provider: &Provider, timeout: Duration, max_bytes: usize) -> (Vec<u8>, Result<(), CallError>) {
+async fn read_all(provider: &Line, timeout: Duration, max_bytes: usize) -> (Vec<u8>, Result<(), CallError>) {
     let mut read = Vec::new();
     let mut pieces = match provider.stream("/chat/completions", Bytes::new(), timeout, max_bytes).await {
         Ok(pieces) => pieces,
@@ -249,9 +258,9 @@ async fn a_stream_that_is_dropped_frees_its_call_and_one_that_breaks_counts_as_a
     let stall = stalling_server("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n");
     let provider = provider(&format!("http://{stall}"));
     let pieces = provider.stream("/", Bytes::new(), LONG, 9).await.unwrap();
-    assert_eq!(provider.calls.available_permits(), 3);
+    assert_eq!(provider.provider.turns.under_way(), 1);
     drop(pieces);
-    assert_eq!(provider.calls.available_permits(), 4);
+    assert_eq!(provider.provider.turns.under_way(), 0);
     for _ in 0..5 {
         assert!(read_all(&provider, SHORT, 9).await.1.is_err());
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ModelRef};
-use crate::provider::{CallError, Provider, ProviderError, Providers, Urgency};
+use crate::provider::{CallError, Line, Payer, ProviderError, Providers, Urgency};
 
 /// Largest answer that is read: 200 results take some 10 KiB, and servers that send the documents back some 1 MiB.
 const MAX_BYTES: usize = 4 << 20;
@@ -55,7 +55,7 @@ pub type Relevance = (usize, f32);
 /// Every reranker that tenants name.
 pub struct Rerankers {
     providers: Providers,
-    models: Mutex<HashMap<ModelRef, Arc<Reranker>>>,
+    models: Mutex<HashMap<(Payer, ModelRef), Arc<Reranker>>>,
 }
 
 /// One model of one provider.
@@ -63,7 +63,7 @@ pub struct Reranker {
     name: String,
     model: String,
     /// None when `carrel.toml` has no provider of that name.
-    provider: Option<Arc<Provider>>,
+    provider: Option<Line>,
 }
 
 #[derive(Serialize)]
@@ -98,20 +98,20 @@ impl Rerankers {
         Ok(Self { providers: Providers::open(config)?, models: Mutex::default() })
     }
 
-    /// The reranker a tenant names, the same instance each time. One of a provider that `carrel.toml` does not have
+    /// The reranker that `payer` names, the same instance each time. One of a provider that `carrel.toml` does not have
     /// fails every call as unavailable.
     #[must_use]
-    pub fn get(&self, model: &ModelRef) -> Arc<Reranker> {
+    pub fn get(&self, payer: &Payer, model: &ModelRef) -> Arc<Reranker> {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(Reranker::new(self.providers.named(&model.provider), model));
-        models.entry(model.clone()).or_insert_with(make).clone()
+        let make = || Arc::new(Reranker::new(self.providers.named(&model.provider, payer), model));
+        models.entry((payer.clone(), model.clone())).or_insert_with(make).clone()
     }
 }
 
 impl Reranker {
     /// A reranker that asks `provider` for `model.model`; touches no network.
     #[must_use]
-    pub fn new(provider: Option<Arc<Provider>>, model: &ModelRef) -> Self {
+    pub fn new(provider: Option<Line>, model: &ModelRef) -> Self {
         Self { name: model.to_string(), model: model.model.clone(), provider }
     }
 
@@ -127,7 +127,7 @@ impl Reranker {
         timeout: Duration,
     ) -> Result<Vec<Relevance>, RerankError> {
         let missing = || self.unavailable("carrel.toml has no provider of this name".to_owned());
-        let provider = self.provider.as_deref().ok_or_else(missing)?;
+        let provider = self.provider.as_ref().ok_or_else(missing)?;
         let request = Request {
             model: &self.model,
             query: question,

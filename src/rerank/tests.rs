@@ -13,7 +13,7 @@ fn reranker(base_url: &str) -> Reranker {
     let settings: ProviderConfig = toml::from_str(&format!("base_url = {base_url:?}")).unwrap();
     let policy = RetryPolicy { first_backoff: Duration::from_millis(1), ..RetryPolicy::default() };
     let model = ModelRef { provider: "stub".into(), model: "tiny".into() };
-    Reranker::new(Some(Arc::new(Provider::for_tests(&settings, policy))), &model)
+    Reranker::new(Some(Line::for_tests(&settings, policy)), &model)
 }
 
 async fn server_that(answer: ResponseTemplate) -> MockServer {
@@ -94,8 +94,8 @@ async fn a_provider_that_fails_or_dawdles_is_unavailable_within_the_time() {
 async fn a_provider_that_is_not_there_is_said_to_be_missing() {
     let rerankers = Rerankers::open(&Config::default()).unwrap();
     let model = ModelRef { provider: "nobody".into(), model: "m".into() };
-    let one = rerankers.get(&model);
-    assert!(Arc::ptr_eq(&one, &rerankers.get(&model)));
+    let one = rerankers.get(&None, &model);
+    assert!(Arc::ptr_eq(&one, &rerankers.get(&None, &model)));
     let error = one.rerank("why?", &["one".into()], Duration::from_secs(1)).await.unwrap_err();
     assert!(error.to_string().contains("no provider of this name"), "{error}");
 }

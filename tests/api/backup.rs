@@ -3,6 +3,7 @@
 use std::fs;
 
 use carrel::actors::Faults;
+use carrel::domain::{Job, JobId, JobState, TenantId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -80,7 +81,12 @@ async fn a_tenant_comes_back_from_its_file_answers_alike_and_embeds_nothing() {
     assert_eq!((made.status, made.header("location")), (StatusCode::CREATED, "/api/v1/tenants/copy"));
     let copy = app.tenant("copy").await;
     assert_eq!(said(&copy).await, before);
-    assert_eq!(copy.get("/api/v1/jobs").await.ok()["data"], json!([]), "there was nothing to do");
+    let jobs = copy.get("/api/v1/jobs").await.ok();
+    let job = &jobs["data"][0];
+    assert_eq!(jobs["data"].as_array().unwrap().len(), 1, "there was nothing else to do");
+    assert_eq!((&job["kind"], &job["state"], &job["id"]), (&json!("restore"), &json!("done"), &made.body["job_id"]));
+    assert_eq!((&job["counts"]["documents_done"], &job["counts"]["texts_embedded"]), (&json!(3), &json!(0)));
+    assert_eq!((&job["generation"], &job["requested_by"]), (&json!(2), &json!("test")));
     operator.delete("/api/v1/tenants/acme").await.ok();
     let back = Reply::of(operator.request(Method::POST, "/api/v1/tenants/restore").body(file)).await;
     assert_eq!(back.ok()["id"], "acme");
@@ -93,8 +99,7 @@ async fn a_tenant_comes_back_from_its_file_answers_alike_and_embeds_nothing() {
     let (acme, copy) = (app.tenant("acme").await, app.tenant("copy").await);
     assert_eq!(said(&copy).await, before);
     assert_eq!(acme.ask("When does the tapir office open?").await.ok()["citations"][0]["document_id"], "new");
-    let jobs = copy.get("/api/v1/jobs").await.ok();
-    assert_eq!(jobs["data"], json!([]), "nor after a restart");
+    assert_eq!(copy.get("/api/v1/jobs").await.ok(), jobs, "nor after a restart");
     assert_eq!(leftovers(&app), [""; 0]);
     let audit = app.operator().await.get("/api/v1/audit").await.text;
     for action in ["tenant.backup", "tenant.restore"] {
@@ -176,8 +181,14 @@ async fn a_restore_that_was_cut_off_leaves_no_tenant_or_the_whole_one() {
     let app = acme().await;
     let operator = app.operator().await;
     let file = backup(&operator, "acme").await;
+    let mut jobs = Vec::new();
     for id in ["half", "whole"] {
-        restore(&operator, file.clone(), id).await.ok();
+        let made = restore(&operator, file.clone(), id).await.ok();
+        let (tenant, job) = (TenantId::parse(id).unwrap(), JobId::parse(made["job_id"].as_str().unwrap()).unwrap());
+        let ledger = &app.state.ledger;
+        let done = ledger.job(&tenant, job).await.unwrap().unwrap();
+        ledger.save_job(&tenant, Job { state: JobState::Running, ..done }).await.unwrap();
+        jobs.push((tenant, job));
     }
     let root = app.end().await;
     // As a power failure leaves it: the folders are in place, the tenant's own file is not yet, or is, and the note stays.
@@ -192,6 +203,12 @@ async fn a_restore_that_was_cut_off_leaves_no_tenant_or_the_whole_one() {
     }
     let app = root.start().await;
     assert_eq!(app.state.tenants.ready(), (2, 2));
+    let mut ends = Vec::new();
+    for (tenant, job) in &jobs {
+        let job = app.state.ledger.job(tenant, *job).await.unwrap().unwrap();
+        ends.push((job.state, job.problem.map(|problem| problem.code)));
+    }
+    assert_eq!(ends, [(JobState::Failed, Some("interrupted".to_owned())), (JobState::Done, None)]);
     for gone in ["documents/half", "data/half"] {
         assert!(!app.root().path().join(gone).exists(), "{gone}");
     }

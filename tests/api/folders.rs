@@ -54,6 +54,12 @@ async fn a_file_saved_changed_or_removed_by_hand_is_live_or_gone_without_a_comma
     soon(&acme, "quince", &[]).await;
     eventually(|| async { (acme.get("/api/v1/documents/guide%2Fpears.md").await.status == 404).then_some(()) }).await;
     assert_eq!(holders(&acme, "apple").await, ["a.md"]);
+    let gone = &jobs(&acme, "guide/pears.md").await[0];
+    assert_eq!(
+        (&gone["kind"], &gone["state"], &gone["requested_by"]),
+        (&json!("delete"), &json!("done"), &json!("folder"))
+    );
+    assert_eq!(gone["receipt"]["generations"], json!([{ "generation": 1, "chunks": 1 }]), "{gone}");
 }
 
 #[tokio::test]

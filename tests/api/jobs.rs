@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use carrel::actors::{Fault, Faults, Place};
 use reqwest::{Method, StatusCode};
@@ -311,4 +311,26 @@ async fn a_tenant_that_is_removed_leaves_no_run_of_its_text() {
     assert!(anywhere(&data, &secret).is_some());
     app.operator().await.delete("/api/v1/tenants/acme").await.ok();
     assert_eq!(anywhere(app.root().path(), &secret), None);
+}
+
+#[tokio::test]
+async fn an_ingestion_says_that_its_document_is_read_and_waits_for_its_vectors() {
+    let vectors = Vectors::start(64).await;
+    let settings = format!("{GENEROUS}[retrieval]\nembedder = \"mock/vectors\"\n");
+    let root = Root::new().tenant("acme", &settings, &[("a.md", "The quagga herd grazes by the lake.")]);
+    root.write("carrel.toml", &vectors.settings());
+    let app = root.start().await;
+    let caller = app.tenant("acme").await;
+    vectors.answer_after(Duration::from_millis(1500));
+    let sent = caller.send_file("memo.md", "The okapi budget is seven.").await.ok();
+    let path = &format!("/api/v1/jobs/{}", sent["job_id"].as_str().unwrap());
+    let asking = &caller;
+    let job = eventually(|| async move {
+        let job = asking.get(path).await.ok();
+        (job["stage"] != "extract" && job["state"] != "queued").then_some(job)
+    })
+    .await;
+    assert_eq!((&job["stage"], &job["counts"]["documents_read"]), (&json!("embed"), &json!(1)), "{job}");
+    vectors.answer_after(Duration::ZERO);
+    assert_eq!(caller.job(sent["job_id"].as_str().unwrap()).await["state"], "done");
 }

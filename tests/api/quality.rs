@@ -3,7 +3,8 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{Caller, GENEROUS, Root, TestApp};
+use crate::harness::{Caller, GENEROUS, Root, TestApp, eventually};
+use crate::vectors::Vectors;
 
 const DOCUMENTS: &[(&str, &str)] = &[
     (
@@ -143,4 +144,51 @@ async fn without_golden_questions_those_really_asked_are_replayed_where_the_tena
     edit(&app, "").await;
     caller.reindex().await;
     assert!(generations(&caller).await[0]["checks"].is_null(), "a tenant that allows no log has none");
+}
+
+#[tokio::test]
+async fn what_serves_need_not_be_asked_once_its_embedder_is_gone() {
+    let vectors = Vectors::start(96).await;
+    let dense = "[retrieval]\nmode = \"dense\"\nembedder = \"mock/vectors\"\n";
+    let root = Root::new().tenant("acme", &format!("{GENEROUS}{dense}"), DOCUMENTS);
+    root.write("carrel.toml", &vectors.settings());
+    let app = root.start().await;
+    let caller = app.tenant("acme").await;
+    golden(&caller).await;
+    vectors.fail(true);
+    edit(&app, "[retrieval]\nmode = \"dense\"\n").await;
+    let job = caller.reindex().await;
+    assert_eq!(
+        (&job["state"], &job["error"]["code"]),
+        (&json!("done_with_warnings"), &json!("golden_not_compared")),
+        "{job}"
+    );
+    let check = &generations(&caller).await[0]["checks"]["golden"];
+    assert_eq!((&check["held"], &check["serving"]), (&json!(false), &Value::Null));
+    assert!(check["unasked"].as_str().unwrap().contains("mock"), "{check}");
+    assert_eq!(caller.ask("What does a lost book cost?").await.ok()["index"]["generation"], 2);
+}
+
+#[tokio::test]
+async fn a_new_generation_whose_embedder_fails_at_its_checks_waits_and_is_not_held_back_for_it() {
+    let vectors = Vectors::start(96).await;
+    let root = Root::new().tenant("acme", GENEROUS, DOCUMENTS);
+    root.write("carrel.toml", &vectors.settings());
+    let app = root.start().await;
+    let caller = app.tenant("acme").await;
+    golden(&caller).await;
+    vectors.fail_at("What does a lost book cost?");
+    edit(&app, "[retrieval]\nembedder = \"mock/vectors\"\n").await;
+    let ticket = caller.post("/api/v1/reindex", json!({})).await.ok();
+    let path = format!("/api/v1/jobs/{}", ticket["job_id"].as_str().unwrap());
+    let (path, asking) = (&path, &caller);
+    eventually(|| async move {
+        let job = asking.get(path).await.ok();
+        (job["stage"] == "check" && job["error"]["code"] == "embedder_unavailable").then_some(())
+    })
+    .await;
+    vectors.fail_at("");
+    let job = caller.job(ticket["job_id"].as_str().unwrap()).await;
+    assert_eq!((&job["state"], &job["error"]), (&json!("done"), &Value::Null), "{job}");
+    assert_eq!(generations(&caller).await[0]["checks"]["golden"]["held"], json!(false));
 }

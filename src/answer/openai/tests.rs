@@ -9,11 +9,11 @@ use super::super::tests::{assert_claims_hold, hit, question};
 use super::*;
 use crate::config::{AnswerSettings, ModelRef, ProviderConfig};
 use crate::domain::{Hit, Usage};
-use crate::provider::{Provider, RetryPolicy};
+use crate::provider::{Line, RetryPolicy};
 
-fn model(provider: Option<Provider>) -> OpenAiAnswerer {
+fn model(provider: Option<Line>) -> OpenAiAnswerer {
     let model = ModelRef { provider: "stub".into(), model: "tiny".into() };
-    OpenAiAnswerer::new(Arc::new(Chat::new(provider.map(Arc::new), &model)))
+    OpenAiAnswerer::new(Arc::new(Chat::new(provider, &model)))
 }
 
 fn answerer(base_url: &str) -> OpenAiAnswerer {
@@ -23,7 +23,7 @@ fn answerer(base_url: &str) -> OpenAiAnswerer {
 fn with_settings(settings: &str) -> OpenAiAnswerer {
     let settings: ProviderConfig = toml::from_str(settings).unwrap();
     let policy = RetryPolicy { first_backoff: Duration::from_millis(1), ..RetryPolicy::default() };
-    model(Some(Provider::for_tests(&settings, policy)))
+    model(Some(Line::for_tests(&settings, policy)))
 }
 
 async fn server_that(answer: ResponseTemplate) -> MockServer {

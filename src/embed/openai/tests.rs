@@ -13,7 +13,7 @@ fn embedder(server: &MockServer) -> OpenAiEmbedder {
     let settings: ProviderConfig = toml::from_str(&text).unwrap();
     let policy = RetryPolicy { first_backoff: Duration::from_millis(1), ..RetryPolicy::default() };
     let model = ModelRef { provider: "stub".into(), model: "tiny".into() };
-    OpenAiEmbedder::new(Arc::new(Provider::for_tests(&settings, policy)), &model)
+    OpenAiEmbedder::new(Line::for_tests(&settings, policy), &model)
 }
 
 async fn server(respond: impl Fn(&[String]) -> Value + Send + Sync + 'static) -> MockServer {

@@ -77,7 +77,9 @@ impl GenerationRow {
 
 fn in_words(checks: &Checks) -> String {
     if let Some(golden) = &checks.golden {
-        let before = golden.serving.map(|serving| format!(", before it {:.3}", serving.ndcg_10)).unwrap_or_default();
+        let unasked = golden.unasked.as_ref().map(|why| format!(", not compared: {why}"));
+        let before = golden.serving.map(|serving| format!(", before it {:.3}", serving.ndcg_10)).or(unasked);
+        let before = before.unwrap_or_default();
         let asked = show::counted(golden.questions as u64, "golden question");
         return format!("nDCG@10 {:.3}{before} · {asked}", golden.built.ndcg_10);
     }

@@ -76,6 +76,7 @@ fn kind(kind: JobKind) -> &'static str {
         JobKind::Reindex => "Reindex",
         JobKind::Delete => "Delete",
         JobKind::Purge => "Purge",
+        JobKind::Restore => "Restore",
     }
 }
 
@@ -84,9 +85,11 @@ fn counts(job: &Job) -> String {
     let (done, total) = (job.counts.documents_done, job.counts.documents_total);
     match (job.kind, job.state.is_final()) {
         (JobKind::Ingest | JobKind::Delete | JobKind::Purge, _) => String::new(),
-        (JobKind::Reindex, _) if total == 0 => String::new(),
-        (JobKind::Reindex, true) => show::counted(done, "document"),
-        (JobKind::Reindex, false) => format!("{} of {}", show::count(done), show::counted(total, "document")),
+        (JobKind::Reindex | JobKind::Restore, _) if total == 0 => String::new(),
+        (JobKind::Reindex | JobKind::Restore, true) => show::counted(done, "document"),
+        (JobKind::Reindex | JobKind::Restore, false) => {
+            format!("{} of {}", show::count(done), show::counted(total, "document"))
+        }
     }
 }
 
@@ -258,6 +261,8 @@ fn stages(job: &Job) -> Vec<StageStep> {
         // One document goes into the serving generation: nothing to check as a whole, nothing to swap.
         JobKind::Ingest => &way[..4],
         JobKind::Reindex => &way[..],
+        // Nothing is read or embedded anew.
+        JobKind::Restore => &way[4..],
         JobKind::Delete | JobKind::Purge => &[],
     };
     let current = way.iter().position(|(stage, _)| job.stage == Some(*stage));

@@ -20,10 +20,10 @@ use super::super::codes::Code;
 use super::super::context::RequestId;
 use super::super::extract::{BODY_PATIENCE, Body, Id, Params, refuse_oversize, too_large};
 use super::super::problem::ApiError;
-use super::wire::TenantView;
+use super::wire::RestoredView;
 use super::{Deed, operator};
 use crate::access::{Caller, Operator};
-use crate::actors::{Desk, Exported, Pieces};
+use crate::actors::{Desk, Exported, Pieces, Restored};
 use crate::backup::BackupError;
 use crate::domain::TenantId;
 
@@ -75,7 +75,7 @@ pub struct RestoreParams {
 /// All of the file is checked before anything is changed, and nothing is embedded again. Tokens are no part of a backup.
 #[utoipa::path(post, path = "/api/v1/tenants/restore", tag = "operator", operation_id = "restore_tenant", params(RestoreParams),
     request_body(content = BackupFile, content_type = "application/x-tar"),
-    responses((status = 201, body = TenantView, headers(("Location" = String, description = "The tenant")))))]
+    responses((status = 201, body = RestoredView, headers(("Location" = String, description = "The tenant")))))]
 pub async fn restore(
     State(state): State<HttpState>,
     operator: Operator,
@@ -87,10 +87,10 @@ pub async fn restore(
     refuse_oversize(request.headers(), most)?;
     let file = state.tenants.receive(&operator).await?;
     let file = receive(request, File::from_std(file), most).await?;
-    let id = state.tenants.restore(&operator, file, wanted).await?;
-    let deed = Deed { actor: operator.subject(), action: "tenant.restore", tenant: Some(&id) };
-    deed.record(&state, id.as_str(), &request_id).await;
-    created(&state, &operator, &id)
+    let restored = state.tenants.restore(&operator, file, wanted).await?;
+    let deed = Deed { actor: operator.subject(), action: "tenant.restore", tenant: Some(&restored.id) };
+    deed.record(&state, restored.id.as_str(), &request_id).await;
+    created(&state, &operator, &restored)
 }
 
 /// Writes a body to a file, piece by piece.
@@ -128,7 +128,7 @@ pub struct CloneBody {
 /// Nothing is embedded again. Tokens are not taken along.
 #[utoipa::path(post, path = "/api/v1/tenants/{id}/clone", tag = "operator", operation_id = "clone_tenant", request_body = CloneBody,
     params(("id" = String, Path, description = "The tenant to clone")),
-    responses((status = 201, body = TenantView, headers(("Location" = String, description = "The new tenant")))))]
+    responses((status = 201, body = RestoredView, headers(("Location" = String, description = "The new tenant")))))]
 pub async fn duplicate(
     State(state): State<HttpState>,
     operator: Operator,
@@ -136,15 +136,17 @@ pub async fn duplicate(
     Id(from): Id<TenantId>,
     Body(CloneBody { id }): Body<CloneBody>,
 ) -> Result<Response, ApiError> {
-    state.tenants.duplicate(&operator, &from, id.clone()).await?;
+    let restored = state.tenants.duplicate(&operator, &from, id.clone()).await?;
     let deed = Deed { actor: operator.subject(), action: "tenant.clone", tenant: Some(&id) };
     deed.record(&state, from.as_str(), &request_id).await;
-    created(&state, &operator, &id)
+    created(&state, &operator, &restored)
 }
 
-fn created(state: &HttpState, operator: &Operator, id: &TenantId) -> Result<Response, ApiError> {
+fn created(state: &HttpState, operator: &Operator, restored: &Restored) -> Result<Response, ApiError> {
+    let Restored { id, job_id } = restored;
     let location = format!("/api/v1/tenants/{id}");
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(operator::view(state, operator, id)?)).into_response())
+    let view = RestoredView { tenant: operator::view(state, operator, id)?, job_id: job_id.to_string() };
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(view)).into_response())
 }
 
 /// What to export.

@@ -229,6 +229,7 @@ impl Gallery {
                 questions: 40,
                 built: quality(built),
                 serving: Some(quality(0.91)),
+                unasked: None,
                 margin: 0.02,
                 held,
                 worse,

@@ -15,7 +15,7 @@ pub use self::answers::{CitationView, HitView, IndexView, UsageView};
 pub use self::documents::{DocumentView, RemovedView, document_state};
 pub use self::explain::ExplainReply;
 pub use self::jobs::{GenerationView, JobView, ReceiptView, job_kind, job_state};
-pub use self::operator::{AuditView, TenantView, TokenView};
+pub use self::operator::{AuditView, RestoredView, TenantView, TokenView};
 use super::super::codes::Code;
 use super::super::problem::ApiError;
 use crate::domain::{Degradation, JobProblem};

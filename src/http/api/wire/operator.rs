@@ -46,6 +46,16 @@ pub struct TenantView {
     errors: Vec<TenantErrorView>,
 }
 
+/// A tenant that was made of a backup.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RestoredView {
+    /// The tenant.
+    #[serde(flatten)]
+    pub tenant: TenantView,
+    /// The job of that tenant that made it.
+    pub job_id: String,
+}
+
 /// Something that went wrong with a tenant.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TenantErrorView {
