@@ -25,6 +25,8 @@ const WIDE_WORD_GAP: f32 = 0.6;
 const COLUMN_GAP: f32 = 1.0;
 /// A piece drawn late belongs to a line no further away than this, in font sizes: columns may stand near.
 const LATE_GAP: f32 = 0.4;
+/// Pieces drawn one after another with a gap, or an overlap, less than this, in font sizes, are one line.
+const BESIDE: f32 = 0.6;
 /// Base lines this near, in font sizes, are one line: sub- and superscripts stay in theirs.
 const SAME_LINE: f32 = 0.45;
 /// Base lines further apart than this, in font sizes, are of different paragraphs.
@@ -76,7 +78,20 @@ pub(super) fn paragraphs(glyphs: Vec<Glyph>) -> Vec<Paragraph> {
             None => {}
         }
     }
-    group(lines)
+    group(joined(lines))
+}
+
+/// Lines with the pieces joined that were drawn one after another and stand side by side: in a line from right to left,
+/// a Latin word or a number begins further away than its end is.
+fn joined(lines: Vec<Line>) -> Vec<Line> {
+    let mut joined: Vec<Line> = Vec::new();
+    for line in lines {
+        match joined.last_mut().filter(|last| last.adjoins(&line)) {
+            Some(last) => line.glyphs.into_iter().for_each(|glyph| last.push(glyph)),
+            None => joined.push(line),
+        }
+    }
+    joined
 }
 
 impl Line {
@@ -93,6 +108,13 @@ impl Line {
             && (self.y - glyph.y).abs() < SAME_LINE * size
             && glyph.x < self.right + reach
             && glyph.x + glyph.width > self.left - reach
+    }
+
+    /// Whether another line is at the same height and right beside it.
+    fn adjoins(&self, other: &Self) -> bool {
+        let size = self.size.max(other.size);
+        let gap = self.left.max(other.left) - self.right.min(other.right);
+        self.turn == other.turn && (self.y - other.y).abs() < SAME_LINE * size && gap.abs() < BESIDE * size
     }
 
     fn push(&mut self, glyph: Glyph) {
@@ -135,6 +157,7 @@ impl Line {
         }
         if right_to_left > left_to_right {
             turn_round(&mut pieces);
+            part_scripts(&mut pieces);
         }
         pieces.concat().chars().flat_map(plain_form).collect()
     }
@@ -249,6 +272,19 @@ fn turn_round(pieces: &mut [String]) {
         }
         pieces[at..end].reverse();
         at = end;
+    }
+}
+
+/// A space where Latin and Arabic or Hebrew letters touch: the blank between them was drawn at the word's other end.
+fn part_scripts(pieces: &mut Vec<String>) {
+    let is_latin = |piece: &str| is_left_to_right(piece) && piece.chars().any(char::is_alphabetic);
+    let touch = |pair: &[String]| {
+        let [first, second] = pair else { return false };
+        is_latin(first) && is_right_to_left(second) || is_right_to_left(first) && is_latin(second)
+    };
+    let touching: Vec<usize> = (1..pieces.len()).filter(|at| touch(&pieces[at - 1..=*at])).collect();
+    for at in touching.into_iter().rev() {
+        pieces.insert(at, " ".to_owned());
     }
 }
 
@@ -390,6 +426,11 @@ mod tests {
     fn right_to_left_lines_are_read_from_the_right() {
         // As on the page: the words run leftwards, the number and the Latin word rightwards.
         assert_eq!(lines(line("PDF 25.5 ملاس", 0.0, 50.0)), [["سالم PDF 25.5"]]);
+        // Drawn as it is read: Arabic letters leftwards, then the number, which begins where it is far from them.
+        let word = line("ملاس", 60.0, 50.0).into_iter().rev();
+        let number = line("1403/09", 20.0, 50.0);
+        assert_eq!(lines(word.chain(number).collect()), [["سالم 1403/09"]]);
+        assert_eq!(lines(line("Rملاس", 0.0, 50.0)), [["سالم R"]]);
         assert_eq!(lines(line("\u{feea}\u{feea}", 0.0, 50.0)), [["هه"]]);
     }
 }
