@@ -36,7 +36,7 @@ use super::problem::{ApiError, Problem};
         index::reindex,
         jobs::list,
         jobs::show,
-        jobs::events,
+        jobs::follow,
         jobs::cancel,
         jobs::retry,
         jobs::purge,

@@ -87,7 +87,7 @@ fn tenant_routes() -> Router<HttpState> {
         .route("/api/v1/purge", write(post(jobs::purge)))
         .route("/api/v1/jobs", follow(get(jobs::list)))
         .route("/api/v1/jobs/{id}", follow(get(jobs::show)))
-        .route("/api/v1/jobs/{id}/events", follow(get(jobs::events)))
+        .route("/api/v1/jobs/{id}/events", follow(get(jobs::follow)))
         .route("/api/v1/jobs/{id}/cancel", change(post(jobs::cancel)))
         .route("/api/v1/jobs/{id}/retry", change(post(jobs::retry)))
         .route("/api/v1/golden", follow(get(golden::list)).merge(build(post(golden::keep))))

@@ -320,7 +320,9 @@ fn trim_row(row: &[String]) -> &[String] {
     &row[..filled]
 }
 
-/// Whether a first row names the columns: it is full, and no number stands in it.
+/// Whether a first row names the columns: it is full but for its corner, and no number stands in it.
 fn is_header(cells: &[String]) -> bool {
-    cells.len() > 1 && cells.iter().all(|cell| !cell.trim().is_empty() && cell.trim().parse::<f64>().is_err())
+    let names = |cell: &String| !cell.trim().is_empty() && cell.trim().parse::<f64>().is_err();
+    let Some((corner, others)) = cells.split_first() else { return false };
+    !others.is_empty() && (corner.trim().is_empty() || names(corner)) && others.iter().all(names)
 }

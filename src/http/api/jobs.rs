@@ -1,15 +1,14 @@
 //! Jobs: list, look, follow, cancel, retry; and the purge, which is nothing but a job.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
-use futures_util::stream::{self, StreamExt};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::response::sse::Event;
+use futures_util::stream;
 use serde::Deserialize;
 use tokio::sync::watch;
 use utoipa::IntoParams;
@@ -19,6 +18,7 @@ use super::super::context::RequestId;
 use super::super::extract::{Id, Params};
 use super::super::guard::Guard;
 use super::super::problem::ApiError;
+use super::events::{self, event};
 use super::index::accepted;
 use super::wire::{JobView, List, Order, job_kind, job_state, page};
 use super::{Doing, note};
@@ -26,8 +26,6 @@ use crate::access::Caller;
 use crate::actors::{Desk, Following};
 use crate::domain::{ContentHash, Job, JobId, JobKind, JobState};
 
-/// Time without an event after which a comment keeps proxies from closing the connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// The least time between two events of a job.
 const PACE: Duration = Duration::from_millis(100);
 
@@ -105,7 +103,7 @@ pub async fn purge(doing: Doing) -> Result<Response, ApiError> {
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/events", tag = "index", operation_id = "follow_job",
     params(("id" = String, Path, description = "The job"), ("Last-Event-ID" = Option<String>, Header, description = "The last event that came")),
     responses((status = 200, content_type = "text/event-stream", body = String)))]
-pub async fn events(
+pub async fn follow(
     State(state): State<HttpState>,
     desk: Desk,
     caller: Caller,
@@ -130,9 +128,7 @@ pub async fn events(
         over: false,
         _following: following,
     };
-    let events = stream::unfold(stream, JobStream::next).map(Ok::<_, Infallible>);
-    let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], sse).into_response())
+    Ok(events::reply(stream::unfold(stream, JobStream::next)))
 }
 
 /// A job that somebody follows.
@@ -183,8 +179,7 @@ impl JobStream {
         let id = ContentHash::of(&kept).to_string()[..16].to_owned();
         if ended || self.told.as_ref() != Some(&id) {
             let name = if ended { "done" } else { "job" };
-            let data = serde_json::to_string(&view).expect("a job holds nothing but text and numbers");
-            self.last.push_back(Event::default().event(name).id(&id).data(data));
+            self.last.push_back(event(name, &view).id(&id));
             self.told = Some(id);
         }
         self.over = ended;
@@ -193,8 +188,7 @@ impl JobStream {
     fn fail(&mut self, error: ApiError) {
         let path = format!("/api/v1/jobs/{}/events", self.id);
         let problem = error.into_problem(self.request_id.as_str().to_owned(), path);
-        let data = serde_json::to_string(&problem).expect("a problem holds nothing but text and numbers");
-        self.last.push_back(Event::default().event("error").data(data));
+        self.last.push_back(event("error", &problem));
         self.over = true;
     }
 }

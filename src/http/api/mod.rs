@@ -4,6 +4,7 @@ mod attributes;
 pub mod backup;
 pub mod compare;
 pub mod documents;
+mod events;
 pub mod explain;
 pub mod generations;
 pub mod golden;

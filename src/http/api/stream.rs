@@ -5,13 +5,10 @@
 //! without a last word, `done` or `error`.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::convert::Infallible;
-use std::time::Duration;
 
-use axum::http::HeaderName;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
-use futures_util::stream::{self, StreamExt};
+use axum::response::Response;
+use axum::response::sse::Event;
+use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::mpsc::{self, Receiver};
 use tokio_util::task::AbortOnDropHandle;
@@ -22,6 +19,7 @@ use super::super::codes::Code;
 use super::super::context::RequestId;
 use super::super::guard::Guard;
 use super::super::problem::{ApiError, Problem};
+use super::events::{self, event};
 use super::query::QueryReply;
 use super::wire::{CitationView, HitView, IndexView, Reason, UsageView};
 use crate::actors::{Asked, DeskError};
@@ -30,8 +28,6 @@ use crate::engine::{Found, Told};
 
 /// Pieces of an answer that may wait for a slow client; longer answers than this make the model wait too.
 const AHEAD: usize = 4096;
-/// Time without an event after which a comment keeps proxies from closing the connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// The path that problems name.
 const PATH: &str = "/api/v1/query";
 
@@ -77,10 +73,7 @@ pub(super) fn reply(asked: Asked, id: RequestId, with_chunks: bool, guard: Guard
     let (listener, words) = mpsc::channel(AHEAD);
     let work = AbortOnDropHandle::new(tokio::spawn(asked.tell(listener).instrument(Span::current())));
     let telling = Telling { id, with_chunks, words, work: Some(work), guard, ready: VecDeque::from([first]) };
-    let events = stream::unfold(telling, Telling::next).map(Ok::<_, Infallible>);
-    let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    // Proxies in the manner of nginx would gather the events otherwise.
-    ([(HeaderName::from_static("x-accel-buffering"), "no")], sse).into_response()
+    events::reply(stream::unfold(telling, Telling::next))
 }
 
 /// An answer that is being told.
@@ -159,10 +152,4 @@ fn retrieval(id: &RequestId, found: &Found) -> Event {
         degraded: found.degraded.into_iter().map(Into::into).collect(),
     };
     event("retrieval", &retrieval)
-}
-
-/// One event. JSON writes line breaks as `\n`, so no text can end its event and begin another.
-fn event(name: &'static str, data: &impl Serialize) -> Event {
-    let data = serde_json::to_string(data).expect("an event holds nothing but text, numbers and lists");
-    Event::default().event(name).data(data)
 }

@@ -1,4 +1,4 @@
-//! The flow of paragraphs, tables and charts that Office's formats share.
+//! The flow of paragraphs and tables that Office's formats share.
 
 use std::collections::HashMap;
 
@@ -9,8 +9,8 @@ use crate::domain::MarkKind;
 use crate::ingest::draft::Draft;
 
 /// Elements that are not the document's: field codes, deleted text, what older programs show instead, how a paragraph
-/// looked before a tracked change, the numbers behind a chart.
-const DROPPED: [&str; 7] = ["instrText", "delText", "delInstrText", "Fallback", "moveFrom", "pPrChange", "numCache"];
+/// looked before a tracked change.
+const DROPPED: [&str; 6] = ["instrText", "delText", "delInstrText", "Fallback", "moveFrom", "pPrChange"];
 
 /// What a document says of its paragraphs as a whole.
 #[derive(Default)]
@@ -159,8 +159,8 @@ impl Visitor for Body<'_> {
             return;
         }
         match name {
-            // `text` is a comment's in a presentation, `v` a name in a chart.
-            "t" | "text" | "v" => self.in_text = true,
+            // `text` is a comment's in a presentation.
+            "t" | "text" => self.in_text = true,
             "p" => self.start_paragraph(),
             "cm" | "pt" => self.end_words(),
             "pStyle" | "outlineLvl" | "numId" | "ilvl" => self.property(element),
@@ -186,7 +186,7 @@ impl Visitor for Body<'_> {
             return;
         }
         match name {
-            "t" | "text" | "v" => self.in_text = false,
+            "t" | "text" => self.in_text = false,
             "p" => self.end_paragraph(),
             "tc" => self.grids.end_cell(self.draft),
             "tbl" => self.grids.end_table(self.draft),

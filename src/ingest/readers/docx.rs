@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::body::{Body, Paragraphs, Style, outline_level};
 use super::budget::Budget;
+use super::chart;
 use super::numbering::Numbering;
 use super::package::Package;
 use super::parts::{Relation, core_title, relations};
@@ -35,10 +36,14 @@ pub(super) fn read(
         for relation in relations.iter().filter(|relation| relation.kind == kind) {
             let Some(xml) = package.text(&relation.target, budget)? else { continue };
             // The same header for first, odd and even pages says nothing new.
-            if !seen.contains(&xml) {
-                walk(&xml, &mut Body::new(draft, &mut paragraphs))?;
-                seen.push(xml);
+            if seen.contains(&xml) {
+                continue;
             }
+            match kind {
+                "chart" => chart::read(&xml, draft)?,
+                _ => walk(&xml, &mut Body::new(draft, &mut paragraphs))?,
+            }
+            seen.push(xml);
         }
     }
     if let Some(title) = core_title(package, budget)? {
@@ -176,9 +181,8 @@ mod tests {
         let body = "<w:body><w:p><w:r><w:t>kept</w:t></w:r><w:del><w:r><w:delText>gone</w:delText></w:r></w:del>\
             <w:ins><w:r><w:t xml:space='preserve'> new</w:t></w:r></w:ins></w:p></w:body>";
         let part = |words: &str| format!("<x><w:p><w:r><w:t>{words}</w:t></w:r></w:p></x>");
-        let chart = "<c:chartSpace><a:p><a:t>Sales</a:t></a:p><c:strCache><c:pt><c:v>North</c:v></c:pt><c:pt><c:v>South</c:v></c:pt>\
-            </c:strCache><c:numCache><c:pt><c:v>1.5</c:v></c:pt></c:numCache></c:chartSpace>";
+        let chart = "<c:chartSpace><c:title><a:p><a:t>Sales</a:t></a:p></c:title></c:chartSpace>";
         let others = [("comments", "a", &*part("why?")), ("footnotes", "b", &*part("note")), ("chart", "c", chart)];
-        assert_eq!(read(body, &others).text, "kept new\n\nnote\n\nwhy?\n\nSales\n\nNorth\n\nSouth");
+        assert_eq!(read(body, &others).text, "kept new\n\nnote\n\nwhy?\n\nSales");
     }
 }

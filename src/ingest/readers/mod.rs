@@ -3,6 +3,7 @@
 mod archive;
 mod body;
 mod budget;
+mod chart;
 mod csv;
 mod docx;
 mod epub;

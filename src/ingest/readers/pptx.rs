@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::body::{Body, Paragraphs};
 use super::budget::Budget;
+use super::chart;
 use super::package::Package;
 use super::parts::{core_title, relations};
 use super::xml::{Element, Visitor, walk};
@@ -45,10 +46,13 @@ fn read_slide(package: &mut Package, slide: &str, draft: &mut Draft, budget: &mu
     };
     walk(&xml, &mut Body::new(draft, &mut paragraphs))?;
     for relation in relations(package, slide, budget)? {
-        if matches!(relation.kind.as_str(), "notesSlide" | "diagramData" | "comments" | "chart")
-            && let Some(xml) = package.text(&relation.target, budget)?
-        {
-            walk(&xml, &mut Body::new(draft, &mut paragraphs))?;
+        if !matches!(relation.kind.as_str(), "notesSlide" | "diagramData" | "comments" | "chart") {
+            continue;
+        }
+        match package.text(&relation.target, budget)? {
+            Some(xml) if relation.kind == "chart" => chart::read(&xml, draft)?,
+            Some(xml) => walk(&xml, &mut Body::new(draft, &mut paragraphs))?,
+            None => {}
         }
     }
     Ok(())

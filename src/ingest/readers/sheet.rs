@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::body::{Body, Paragraphs};
 use super::budget::Budget;
+use super::chart;
 use super::package::Package;
 use super::parts::{core_title, relations};
 use super::xml::{Element, Visitor, walk};
@@ -67,8 +68,10 @@ fn read_besides(package: &mut Package, part: &str, draft: &mut Draft, budget: &m
         if !matches!(relation.kind.as_str(), "comments" | "drawing" | "chart" | "diagramData") {
             continue;
         }
-        if let Some(xml) = package.text(&relation.target, budget)? {
-            walk(&xml, &mut Body::new(draft, &mut Paragraphs::default()))?;
+        match package.text(&relation.target, budget)? {
+            Some(xml) if relation.kind == "chart" => chart::read(&xml, draft)?,
+            Some(xml) => walk(&xml, &mut Body::new(draft, &mut Paragraphs::default()))?,
+            None => {}
         }
         if relation.kind == "drawing" {
             read_besides(package, &relation.target, draft, budget)?;
@@ -348,7 +351,7 @@ fn column_of(reference: &str) -> Option<usize> {
 }
 
 /// A number without the noise of binary fractions: 15 digits, as Excel shows it.
-fn number(value: &str) -> String {
+pub(super) fn number(value: &str) -> String {
     match value.trim().parse::<f64>() {
         Ok(number) if number.is_finite() && value.contains('.') => {
             format!("{number:.14e}").parse::<f64>().map_or_else(|_| value.to_owned(), |rounded| rounded.to_string())
