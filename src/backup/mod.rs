@@ -122,9 +122,12 @@ pub enum BackupError {
 }
 
 impl BackupError {
-    /// Names what was tried.
+    /// Names what was tried. The kind of failure alone is kept: a job tells of it, and its words may hold a path.
     pub fn io(action: &'static str) -> impl Fn(io::Error) -> Self {
-        move |source| Self::Io { action, source }
+        move |source| {
+            let bare = source.raw_os_error().map_or_else(|| source.kind().into(), io::Error::from_raw_os_error);
+            Self::Io { action, source: bare }
+        }
     }
 
     /// Says that `entry` is not what was written.

@@ -127,3 +127,10 @@ fn a_link_is_no_document() {
     let found = refused(&archive.finish().unwrap()).unwrap().to_string();
     assert!(found.contains("no place"), "{found}");
 }
+
+#[test]
+fn a_failure_of_the_disk_is_told_without_a_path() {
+    let missing = tempfile::tempdir_in("/no/such/folder").unwrap_err();
+    assert!(missing.to_string().contains("/no/such/folder"));
+    assert_eq!(BackupError::io("unpack")(missing).to_string(), "cannot unpack the backup: entity not found");
+}

@@ -411,4 +411,10 @@ async fn generations_golden_questions_and_jobs_are_handled_on_the_pages() {
     let path = format!("/admin/tenants/acme/jobs/{}", failed["id"].as_str().unwrap());
     operator.get(&path).await.shows("Try again");
     operator.follow(&path, "verb=retry").await.shows("The job is queued again.");
+    let gone = caller.delete("/api/v1/documents/okapi.md").await.ok();
+    let path = format!("/admin/tenants/acme/jobs/{}", gone["job_id"].as_str().unwrap());
+    operator.get(&path).await.shows("Text still in files of generations");
+    operator.follow(&path, "verb=purge").await.shows("Deleted text is being written out of every file.");
+    let jobs = caller.get("/api/v1/jobs?kind=purge").await.ok();
+    assert_eq!(caller.job(jobs["data"][0]["id"].as_str().unwrap()).await["state"], "done");
 }

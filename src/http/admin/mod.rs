@@ -13,6 +13,7 @@ mod door;
 mod error;
 mod golden;
 mod index;
+mod job;
 mod jobs;
 mod notes;
 mod overview;
@@ -106,7 +107,7 @@ fn pages() -> Router<AdminState> {
         .route("/admin/tenants/{tenant}/document", get(document::document))
         .route("/admin/tenants/{tenant}/document/delete", get(document::delete_page).post(document::delete))
         .route("/admin/tenants/{tenant}/ask", get(ask::form).post(ask::ask))
-        .route("/admin/tenants/{tenant}/jobs/{job}", get(jobs::one).post(jobs::act))
+        .route("/admin/tenants/{tenant}/jobs/{job}", get(job::one).post(job::act))
         .route("/admin/jobs", get(jobs::list))
         .route("/admin/tokens", get(tokens::list).post(tokens::mint))
         .route("/admin/tokens/{jti}/revoke", post(tokens::revoke))

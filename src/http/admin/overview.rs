@@ -6,7 +6,8 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::error::AdminError;
-use super::jobs::{FragmentQuery, JobRow};
+use super::job::FragmentQuery;
+use super::jobs::JobRow;
 use super::request::{Query, SignedIn};
 use super::shell::{Section, Shell, page};
 use super::show::{self, Chip, Message, Tone};

@@ -153,7 +153,8 @@ mod tests {
     }
 
     fn points(values: &[&str]) -> String {
-        values.iter().enumerate().map(|(at, value)| format!("<c:pt idx='{at}'><c:v>{value}</c:v></c:pt>")).collect()
+        let point = |(at, value)| format!("<c:pt idx='{at}'><c:v>{value}</c:v></c:pt>");
+        values.iter().enumerate().map(point).collect::<Vec<_>>().concat()
     }
 
     fn series(name: &str, categories: &[&str], values: &[&str]) -> String {
