@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use carrel::domain::{Job, JobKind, JobProblem, JobState, TenantId};
 use reqwest::header::{HeaderMap, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode};
@@ -417,4 +418,19 @@ async fn generations_golden_questions_and_jobs_are_handled_on_the_pages() {
     operator.follow(&path, "verb=purge").await.shows("Deleted text is being written out of every file.");
     let jobs = caller.get("/api/v1/jobs?kind=purge").await.ok();
     assert_eq!(caller.job(jobs["data"][0]["id"].as_str().unwrap()).await["state"], "done");
+}
+
+#[tokio::test]
+async fn a_restore_that_failed_has_a_page_though_there_is_no_tenant() {
+    let app = acme().await;
+    let mut operator = Browser::signed_in(&app).await;
+    let tenant = TenantId::parse("half").unwrap();
+    let problem = Some(JobProblem::new("disk_full", "the disk is full"));
+    let job = Job { state: JobState::Failed, problem, ..Job::queued(JobKind::Restore, None, "operator") };
+    let path = format!("/admin/tenants/half/jobs/{}", job.id);
+    app.state.ledger.save_job(&tenant, job).await.unwrap();
+    operator.get("/admin/jobs").await.shows(&path);
+    operator.get(&path).await.shows("disk_full");
+    let other = path.replace("/half/", "/acme/");
+    assert_eq!(operator.get(&other).await.status, StatusCode::NOT_FOUND, "a job is one of its tenant");
 }

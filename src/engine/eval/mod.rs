@@ -125,6 +125,9 @@ impl Engine {
         let identity = format!("{} {per:?} {spec:?}", ContentHash::of(&corpus));
         let home = work.join(&ContentHash::of(identity.as_bytes()).to_string()[..16]);
         fs::create_dir_all(&home)?;
+        // Another run over the same data set would sweep away what this one writes: it waits, and finds it made.
+        let alone = fs::File::create(home.with_extension("lock"))?;
+        alone.lock()?;
         let generations = Generations::new(&home);
         if let Ok(Some(open)) = generations.open_current() {
             return Ok(open.snapshot());

@@ -8,10 +8,11 @@ use serde::Deserialize;
 use super::error::AdminError;
 use super::jobs::{JobRow, job_href};
 use super::notes::Note;
-use super::request::{AtTenant, Form, Path, Query};
+use super::request::{AtTenant, Form, Path, Query, SignedIn};
 use super::shell::{Section, Shell, page};
 use super::show::{self, Tone, When};
 use super::state::AdminState;
+use crate::actors::DeskError;
 use crate::domain::{Job, JobId, JobKind, JobState, Receipt, StageName, TenantId, Timestamp};
 
 /// One job.
@@ -153,14 +154,15 @@ pub struct FragmentQuery {
     pub fragment: bool,
 }
 
-/// `GET /admin/tenants/{tenant}/jobs/{job}`.
+/// `GET /admin/tenants/{tenant}/jobs/{job}`. A restore that failed has a job, and no tenant.
 pub async fn one(
-    at: AtTenant,
-    Path((_, job)): Path<(TenantId, JobId)>,
+    State(state): State<AdminState>,
+    who: SignedIn,
+    Path((tenant, job)): Path<(TenantId, JobId)>,
     Query(query): Query<FragmentQuery>,
 ) -> Result<Response, AdminError> {
-    let job = at.desk.job(job).await?;
-    let view = JobPage::new(at.who.shell(Section::Jobs), &at.id, &job, Timestamp::now());
+    let job = state.http.ledger.job(&tenant, job).await?.ok_or(DeskError::NotFound("job"))?;
+    let view = JobPage::new(who.shell(Section::Jobs), &tenant, &job, Timestamp::now());
     Ok(if query.fragment { page(&view.as_live()) } else { page(&view) }?.into_response())
 }
 
