@@ -182,7 +182,7 @@ impl Tenants {
     #[must_use]
     pub fn statuses(&self, _operator: &Operator) -> Vec<TenantStatus> {
         let mut statuses: Vec<TenantStatus> =
-            self.0.living.load().values().map(|cell| cell.status(&self.0.shared.engine.of(&cell.id))).collect();
+            self.0.living.load().values().map(|cell| cell.status(&self.0.shared.of(&cell.id).engine)).collect();
         let living = self.0.living.load();
         let broken = self.0.broken.load();
         statuses

@@ -31,6 +31,14 @@ const IN_PLACE: &str = "in-place";
 /// How long a reply waits for the restored tenant to answer.
 const OPENING: Duration = Duration::from_secs(10);
 
+/// A tenant that was made of a backup.
+pub struct Restored {
+    /// Its id.
+    pub id: TenantId,
+    /// The job that made it.
+    pub job_id: JobId,
+}
+
 impl Tenants {
     /// A file that a backup can be received in, gone when it is dropped.
     ///
@@ -85,7 +93,8 @@ impl Tenants {
 
     async fn unpack_and_adopt(&self, id: &TenantId, checked: Checked, job: &mut Job) -> Result<(), DeskError> {
         let ledger = &self.0.shared.ledger;
-        job.counts = counted(&checked);
+        let (documents_total, bytes) = documents_of(&checked);
+        job.counts = JobCounts { documents_total, bytes, ..JobCounts::default() };
         job.stage = Some(StageName::Check);
         ledger.save_job(id, job.clone()).await?;
         let config = self.0.shared.config.clone();
@@ -184,20 +193,6 @@ impl Tenants {
         .await
         .map_err(desk_error)
     }
-}
-
-/// A tenant that was made of a backup.
-pub struct Restored {
-    /// Its id.
-    pub id: TenantId,
-    /// The job that made it.
-    pub job_id: JobId,
-}
-
-/// What a backup holds, as its job counts it.
-fn counted(checked: &Checked) -> JobCounts {
-    let (documents_total, bytes) = documents_of(checked);
-    JobCounts { documents_total, bytes, ..JobCounts::default() }
 }
 
 /// The stable code of why a restore failed; those of refusals are the ones of the reply.

@@ -8,6 +8,7 @@ use super::desk::Desk;
 use super::refusal::DeskError;
 use super::work::{Shared, blocking};
 use crate::domain::{Checks, DocumentId, Expected, Golden, GoldenCheck, Job, JobProblem, StageName, Timestamp};
+use crate::embed::EmbedError;
 use crate::engine::{BuildError, SearchError};
 use crate::index::{GenerationWriter, Snapshot};
 use crate::telemetry;
@@ -101,7 +102,9 @@ pub(super) async fn check(
     shared.ledger.save_job(&cell.id, job.clone()).await?;
     let checks = loop {
         match checked(cell, shared, built, &golden, &asked).await {
-            Err(SearchError::Embed(error)) if begun.elapsed() < shared.config.builds.patience => {
+            Err(SearchError::Embed(error @ EmbedError::Unavailable { .. }))
+                if begun.elapsed() < shared.config.builds.patience =>
+            {
                 let waits = format!("it waits and asks the golden questions again: {error}");
                 job.problem = Some(JobProblem::new(error.code(), waits));
                 shared.ledger.save_job(&cell.id, job.clone()).await?;

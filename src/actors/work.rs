@@ -44,7 +44,8 @@ pub(super) struct Shared {
 impl Shared {
     /// The same, for the work of one tenant.
     pub fn of(&self, tenant: &TenantId) -> Self {
-        Self { engine: self.engine.of(tenant), ..self.clone() }
+        let shared = self.clone();
+        Self { engine: shared.engine.of(tenant), ..shared }
     }
 }
 

@@ -16,11 +16,14 @@ use crate::provider::{Payer, ProviderError, Providers};
 pub struct Embedders {
     builtin: Arc<dyn Embedder>,
     providers: Providers,
-    remote: Mutex<HashMap<(Payer, ModelRef), Arc<dyn Embedder>>>,
+    remote: Mutex<HashMap<Payer, Models>>,
     questions: Cache<Key, Arc<[f32]>>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
+
+/// The embedders that one payer has named; found without making a key, since every question looks here.
+type Models = HashMap<ModelRef, Arc<dyn Embedder>>;
 
 /// BLAKE3 of the embedder's id and the question: the cache keeps no question's words.
 type Key = [u8; 32];
@@ -65,8 +68,7 @@ impl Embedders {
     pub fn get(&self, payer: &Payer, embedder: &EmbedderRef) -> Result<Arc<dyn Embedder>, EmbedError> {
         let EmbedderRef::Remote(model) = embedder else { return Ok(self.builtin.clone()) };
         let mut remote = self.remote.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (payer.clone(), model.clone());
-        if let Some(known) = remote.get(&key) {
+        if let Some(known) = remote.get(payer).and_then(|own| own.get(model)) {
             return Ok(known.clone());
         }
         let provider = self.providers.named(&model.provider, payer).ok_or_else(|| EmbedError::Unavailable {
@@ -74,7 +76,7 @@ impl Embedders {
             reason: "carrel.toml has no provider of this name".to_owned(),
         })?;
         let made: Arc<dyn Embedder> = Arc::new(OpenAiEmbedder::new(provider, model));
-        remote.insert(key, made.clone());
+        remote.entry(payer.clone()).or_default().insert(model.clone(), made.clone());
         Ok(made)
     }
 

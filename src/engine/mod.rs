@@ -61,8 +61,8 @@ impl Engine {
 
     /// The same parts, with calls to providers made for a tenant.
     #[must_use]
-    pub fn of(&self, tenant: &TenantId) -> Self {
-        Self { payer: Some(tenant.clone()), ..self.clone() }
+    pub fn of(self, tenant: &TenantId) -> Self {
+        Self { payer: Some(tenant.clone()), ..self }
     }
 
     /// The embedder that made a generation's vectors, by the id its spec names.
