@@ -162,13 +162,16 @@ impl<'a> Scanner<'a> {
         1
     }
 
-    /// `https://` goes, so that the rest of the address is words.
+    /// `https://` goes, so that the rest of the address is words. A word that only a marker parts from it stays.
     fn scheme(&mut self) -> usize {
         if !self.rest().starts_with("://") {
             return 0;
         }
+        let before = &self.text[..self.at];
         let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '.' | '-');
-        self.out.text.truncate(self.out.text.trim_end_matches(word).len());
+        let length = before.len() - before.trim_end_matches(word).len();
+        let end = self.out.text.len().saturating_sub(length);
+        self.out.text.truncate(self.out.text.floor_char_boundary(end));
         3
     }
 
@@ -207,7 +210,7 @@ impl<'a> Scanner<'a> {
 
     fn take_markers(&mut self, numbers: &[u32], next: &str) {
         let end = self.out.text.trim_end_matches(' ').len();
-        if !next.starts_with(char::is_alphanumeric) {
+        if !without_markers(next).starts_with(char::is_alphanumeric) {
             self.out.text.truncate(end);
         }
         self.out.markers.extend(numbers.iter().map(|number| (end, *number)));
@@ -391,6 +394,15 @@ fn markers(text: &str) -> Option<(usize, Vec<u32>)> {
         numbers.extend(first..=last);
     }
     Some((end + close.len_utf8(), numbers))
+}
+
+/// What follows the markers at the start of `text` and all that is not shown.
+fn without_markers(text: &str) -> &str {
+    let mut rest = text.trim_start_matches(is_invisible);
+    while let Some((length, _)) = markers(rest) {
+        rest = rest[length + address(&rest[length..])..].trim_start_matches(is_invisible);
+    }
+    rest
 }
 
 fn number(text: &str) -> Option<u32> {

@@ -15,6 +15,9 @@ fn markers_of_many_forms_are_taken_out() {
         ("So [2-4] it is【1†source】", "So it is", &[(2, 2), (2, 3), (2, 4), (8, 1)]),
         ("[7] leads\n[8] follows", "leads\nfollows", &[(0, 7), (6, 8)]),
         ("linked [1](https://evil.example/x)!", "linked!", &[(6, 1)]),
+        ("open [1][2] \u{200b}[3]late", "open late", &[(4, 1), (4, 2), (4, 3)]),
+        ("open [1][2]https://evil.example", "open evil.example", &[(4, 1), (4, 2)]),
+        ("open[1]https://evil.example", "openevil.example", &[(4, 1)]),
     ] {
         assert_eq!(reply(text), Plain { text: words.into(), markers: markers.to_vec() }, "{text}");
     }
