@@ -10,7 +10,8 @@ use std::fmt::Write as _;
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
-use super::pieces::{Kind, Piece, pieces};
+use super::pieces::{Kind, Piece};
+use super::tables::{self, Cut};
 use super::terms::{Mask, Terms};
 use super::{AnswerError, Answerer, Ask, Claim, Draft, plain};
 use crate::domain::Hit;
@@ -28,6 +29,8 @@ const MAX_HITS: usize = 10;
 const CUT: f32 = 0.55;
 /// What a word that only a neighbouring sentence has counts for.
 const NEIGHBOUR: f32 = 0.15;
+/// What a word counts for that the column's name has and the row does not.
+const COLUMN: f32 = 0.8;
 /// What each rank of its hit takes off a sentence.
 const RANK: f32 = 0.05;
 /// Longest quote that a sentence ending in a colon grows to, bytes.
@@ -57,6 +60,8 @@ struct Candidate {
     /// Place among the pieces of its hit.
     place: usize,
     mask: Mask,
+    /// A row's: what the names of its columns have.
+    columns: Mask,
     words: usize,
     score: f32,
 }
@@ -64,19 +69,21 @@ struct Candidate {
 /// The answer to `question` from `hits`, best first. Without any hit there is none.
 fn quote(question: &str, hits: &[Hit]) -> Draft {
     let terms = Terms::of(question);
-    let mut candidates = find(&terms, &hits[..hits.len().min(MAX_HITS)]);
+    let cuts: Vec<Cut> = hits.iter().take(MAX_HITS).map(Cut::of).collect();
+    let mut candidates = find(&terms, &cuts);
     score(&terms, &mut candidates);
-    let chosen = choose(candidates, hits);
-    write(chosen, hits)
+    let chosen = choose(candidates, &cuts);
+    write(chosen, &cuts)
 }
 
 /// Every sentence of the hits, with the question's words in it.
-fn find(terms: &Terms, hits: &[Hit]) -> Vec<Candidate> {
+fn find(terms: &Terms, cuts: &[Cut]) -> Vec<Candidate> {
     let mut candidates = Vec::new();
-    for (hit, found) in hits.iter().enumerate() {
-        for (place, piece) in pieces(&found.text).into_iter().enumerate() {
-            let (mask, words) = terms.find(&found.text[piece.start..piece.end]);
-            candidates.push(Candidate { hit, piece, place, mask, words, score: 0.0 });
+    for (hit, cut) in cuts.iter().enumerate() {
+        for (place, (&piece, columns)) in cut.pieces.iter().zip(&cut.columns).enumerate() {
+            let (mask, words) = terms.find(cut.words(piece));
+            let (columns, _) = terms.find(columns);
+            candidates.push(Candidate { hit, piece, place, mask, columns, words, score: 0.0 });
         }
     }
     candidates
@@ -96,7 +103,10 @@ fn score(terms: &Terms, candidates: &mut [Candidate]) {
             beside.filter(|other| other.hit == this.hit).map(|other| value(other.mask & !this.mask)).sum();
         let length = 1.0 - LENGTH + LENGTH * to_f32(this.words) / USUAL_WORDS;
         let rank = 1.0 - RANK * to_f32(this.hit.min(MAX_HITS));
-        candidates[at].score = (value(this.mask) / length + NEIGHBOUR * around) * rank * fitness(this);
+        // Names alone make no row an answer: all rows have them.
+        let columns = if this.mask == 0 { 0 } else { this.columns & !this.mask };
+        let own = value(this.mask) + COLUMN * value(columns);
+        candidates[at].score = (own / length + NEIGHBOUR * around) * rank * fitness(this);
     }
 }
 
@@ -104,7 +114,7 @@ fn score(terms: &Terms, candidates: &mut [Candidate]) {
 fn fitness(candidate: &Candidate) -> f32 {
     match candidate.piece.kind {
         Kind::Heading => 0.0,
-        Kind::Row | Kind::Code => 0.8,
+        Kind::Row | Kind::Columns | Kind::Code => 0.8,
         // Two or three words are a label.
         Kind::Sentence if candidate.words < 4 => 0.5,
         Kind::Sentence => 1.0,
@@ -112,7 +122,7 @@ fn fitness(candidate: &Candidate) -> f32 {
 }
 
 /// The best sentences: of few sources, few of each, none said twice, and none far below the best.
-fn choose(mut candidates: Vec<Candidate>, hits: &[Hit]) -> Vec<Candidate> {
+fn choose(mut candidates: Vec<Candidate>, cuts: &[Cut]) -> Vec<Candidate> {
     // A hit may be nothing but a heading; then that is what there is to quote.
     if candidates.iter().any(|candidate| candidate.piece.kind != Kind::Heading) {
         candidates.retain(|candidate| candidate.piece.kind != Kind::Heading);
@@ -126,7 +136,8 @@ fn choose(mut candidates: Vec<Candidate>, hits: &[Hit]) -> Vec<Candidate> {
     for candidate in candidates {
         let of_source = sources.iter().filter(|hit| **hit == candidate.hit).count();
         let distinct = sources.iter().enumerate().filter(|(at, hit)| !sources[..*at].contains(hit)).count();
-        let said = |other: &Candidate| words(hits, other) == words(hits, &candidate);
+        let words = |candidate: &Candidate| cuts[candidate.hit].words(candidate.piece);
+        let said = |other: &Candidate| words(other) == words(&candidate);
         let room = of_source < MAX_OF_SOURCE && (of_source > 0 || distinct < MAX_SOURCES);
         if room && !chosen.iter().any(said) {
             sources.push(candidate.hit);
@@ -139,31 +150,27 @@ fn choose(mut candidates: Vec<Candidate>, hits: &[Hit]) -> Vec<Candidate> {
     chosen
 }
 
-fn words<'a>(hits: &'a [Hit], candidate: &Candidate) -> &'a str {
-    &hits[candidate.hit].text[candidate.piece.start..candidate.piece.end]
-}
-
-/// Neighbouring pieces of one hit that are quoted as one.
+/// Neighbouring pieces of one hit that are quoted as one: places `first..=last`.
 struct Run {
     hit: usize,
-    pieces: Vec<Piece>,
-    /// Place of the last piece among those of its hit.
+    first: usize,
     last: usize,
 }
 
 /// Puts the chosen sentences in the order of the text, documents in the order of their best sentence, and quotes them.
-fn write(mut chosen: Vec<Candidate>, hits: &[Hit]) -> Draft {
-    let documents: Vec<_> = chosen.iter().map(|candidate| &hits[candidate.hit].document_id).collect();
+fn write(mut chosen: Vec<Candidate>, cuts: &[Cut]) -> Draft {
+    let documents: Vec<_> = chosen.iter().map(|candidate| &cuts[candidate.hit].hit.document_id).collect();
     let order = |candidate: &Candidate| {
-        let hit = &hits[candidate.hit];
+        let hit = cuts[candidate.hit].hit;
         (documents.iter().position(|id| **id == hit.document_id), hit.start + candidate.piece.start)
     };
     let mut keyed: Vec<_> = chosen.drain(..).map(|candidate| (order(&candidate), candidate)).collect();
     keyed.sort_by_key(|(key, _)| *key);
     let mut draft = Draft::default();
-    for (run, marker) in runs(keyed.into_iter().map(|(_, candidate)| candidate), hits).iter().zip(1u32..) {
-        let (hit, shown) = (&hits[run.hit], show(run, hits));
-        let (start, end) = (run.pieces[0].start, run.pieces[run.pieces.len() - 1].end);
+    for (run, marker) in runs(keyed.into_iter().map(|(_, candidate)| candidate), cuts).iter().zip(1u32..) {
+        let Cut { hit, pieces, .. } = &cuts[run.hit];
+        let shown = show(run, &cuts[run.hit]);
+        let (start, end) = (pieces[run.first].start, pieces[run.last].end);
         if !draft.text.is_empty() {
             draft.text.push(if shown.contains('\n') || draft.text.contains('\n') { '\n' } else { ' ' });
         }
@@ -175,52 +182,53 @@ fn write(mut chosen: Vec<Candidate>, hits: &[Hit]) -> Draft {
     draft
 }
 
-/// Joins sentences that stand side by side, and adds to a sentence that ends in a colon what it announces.
-fn runs(chosen: impl Iterator<Item = Candidate>, hits: &[Hit]) -> Vec<Run> {
+/// Joins sentences that stand side by side, and adds to one that announces something what it announces.
+fn runs(chosen: impl Iterator<Item = Candidate>, cuts: &[Cut]) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
-    for candidate in chosen {
+    for Candidate { hit, piece, place, .. } in chosen {
         match runs.last_mut() {
-            Some(run) if run.hit == candidate.hit && candidate.place <= run.last => continue,
-            Some(run) if run.hit == candidate.hit && candidate.place == run.last + 1 => {
-                run.pieces.push(candidate.piece);
-                run.last = candidate.place;
-            }
-            _ => runs.push(Run { hit: candidate.hit, pieces: vec![candidate.piece], last: candidate.place }),
+            Some(run) if run.hit == hit && place <= run.last => continue,
+            Some(run) if run.hit == hit && place == run.last + 1 => run.last = place,
+            _ => runs.push(Run { hit, first: place, last: place }),
         }
+        let cut = &cuts[hit];
         if let Some(run) = runs.last_mut()
-            && hits[run.hit].text[..candidate.piece.end].ends_with([':', '：'])
+            && (piece.kind == Kind::Columns || cut.words(piece).ends_with([':', '：']))
         {
-            announce(run, &hits[run.hit].text);
+            announce(run, cut);
         }
     }
     runs
 }
 
-/// Adds the list, table or code behind a colon, as far as there is room and no heading or gap ends it.
-fn announce(run: &mut Run, text: &str) {
-    let start = run.pieces[0].start;
-    for piece in pieces(text).into_iter().skip(run.last + 1) {
-        let after = run.pieces[run.pieces.len() - 1].end;
-        let gap = run.pieces.len() > 1 && text[after..piece.start].matches('\n').count() > 1;
+/// Adds the list, table or code behind a colon, or the rows below the names of their columns, as far as there is room and
+/// no heading or gap ends it.
+fn announce(run: &mut Run, cut: &Cut) {
+    let Cut { hit, pieces, .. } = cut;
+    let start = pieces[run.first].start;
+    for (place, piece) in pieces.iter().enumerate().skip(run.last + 1) {
+        let gap = run.last > run.first && hit.text[pieces[run.last].end..piece.start].matches('\n').count() > 1;
         if piece.kind == Kind::Heading || piece.end - start > LONGEST_LIST || gap {
             return;
         }
-        run.pieces.push(piece);
-        run.last += 1;
+        run.last = place;
     }
 }
 
 /// What a reader sees of a run: plain text, with the line breaks that part lists and code.
-fn show(run: &Run, hits: &[Hit]) -> String {
-    let text = &hits[run.hit].text;
+fn show(run: &Run, cut: &Cut) -> String {
     let mut shown = String::new();
-    let mut last = run.pieces[0].start;
-    for piece in &run.pieces {
+    let mut last = cut.pieces[run.first].start;
+    for (piece, columns) in cut.pieces.iter().zip(&cut.columns).take(run.last + 1).skip(run.first) {
         if !shown.is_empty() {
-            shown.push(if text[last..piece.start].contains('\n') { '\n' } else { ' ' });
+            shown.push(if cut.hit.text[last..piece.start].contains('\n') { '\n' } else { ' ' });
         }
-        let words = &text[piece.start..piece.end];
-        shown.push_str(&if piece.kind == Kind::Code { plain::code(words) } else { plain::line(words) });
+        let words = cut.words(*piece);
+        shown.push_str(&match piece.kind {
+            Kind::Code => plain::code(words),
+            Kind::Row | Kind::Columns => tables::show(words, columns),
+            Kind::Sentence | Kind::Heading => plain::line(words),
+        });
         last = piece.end;
     }
     shown
@@ -293,6 +301,23 @@ mod tests {
     }
 
     #[test]
+    fn of_a_table_the_row_is_quoted_that_has_the_word_below_the_name_that_was_asked_for() {
+        let text = "Food | Portions | Calories\nBerries | 2 | 150\nGrain | 3 | 200\n\nCalories are counted once a day.";
+        let draft = answer("How many calories have the berries?", &[hit("a", 0, text)]);
+        assert_eq!(draft.text, "Food: Berries; Portions: 2; Calories: 150 [1]");
+        assert_eq!(draft.claims[0].quote, "Berries | 2 | 150");
+        let within = Hit { heading: "Diet > Food | Portions | Calories".into(), ..hit("a", 0, "Grain | 3 | 200") };
+        assert_eq!(answer("Calories of grain?", &[within]).text, "Food: Grain; Portions: 3; Calories: 200 [1]");
+    }
+
+    #[test]
+    fn names_of_columns_bring_their_rows() {
+        let text = "Intro.\n\n| Name | Calories |\n|---|---|\n| Berries | 150 |\n| Grain | 200 |\n\nOther things.";
+        let draft = answer("How many calories are there?", &[hit("a", 0, text)]);
+        assert_eq!(draft.text, "Name: Calories\nBerries: 150\nGrain: 200 [1]");
+    }
+
+    #[test]
     fn chinese_is_matched_by_pairs_of_characters() {
         let text = "图书馆位于市中心。阅览室晚上九点关门。狗必须在外面等候。";
         assert_eq!(answer("阅览室几点关门？", &[hit("a", 0, text)]).text, "阅览室晚上九点关门。 [1]");
@@ -310,7 +335,7 @@ mod tests {
         fn every_quote_stands_in_the_text_and_no_answer_is_long(
             question in "(room|close|nine|francs|the|文字|[a-z]{1,5}|[?! ]){1,12}",
             texts in prop::collection::vec(
-                "(room |closes |nine|25 francs|文字列|é|[.!?:] ?|\\n|\\n\\n|- |# |\\||```\\n|\\[1\\]|[a-z]{1,5} ){0,40}", 1..5),
+                "(room |closes |nine|25 francs|文字列|é|[.!?:] ?|\\n|\\n\\n|- |# |\\|| \\| |```\\n|\\[1\\]|[a-z]{1,5} ){0,40}", 1..5),
         ) {
             let hits: Vec<Hit> = texts.iter().enumerate().map(|(at, text)| hit(["a", "b"][at % 2], at * 1000, text)).collect();
             let draft = answer(&question, &hits);

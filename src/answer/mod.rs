@@ -17,6 +17,7 @@ mod rewrite;
 mod sentences;
 mod sse;
 mod structured;
+mod tables;
 mod terms;
 mod thoughts;
 

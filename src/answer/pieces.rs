@@ -29,6 +29,8 @@ pub(super) enum Kind {
     Sentence,
     /// A row of a table.
     Row,
+    /// A row that names a table's columns; told by [`super::tables`] alone, which knows what stands above.
+    Columns,
     /// A block of code without its fence.
     Code,
     /// A heading without its `#`: says what follows is about, and is no answer by itself.
@@ -84,7 +86,7 @@ impl Cutter<'_> {
         } else if let Some((from, to)) = heading(words) {
             self.close_paragraph();
             self.push(begin + from, begin + to, Kind::Heading);
-        } else if words.starts_with('|') {
+        } else if is_row(words) {
             self.close_paragraph();
             self.push(begin, end, Kind::Row);
         } else {
@@ -158,6 +160,12 @@ impl Cutter<'_> {
 /// Whether a line is only signs: a rule, an underline, or the row under a table's header.
 fn is_rule(words: &str) -> bool {
     words.len() >= 3 && words.bytes().all(|b| matches!(b, b'-' | b'=' | b'*' | b'_' | b'|' | b':' | b' ' | b'+'))
+}
+
+/// Whether a line is a table's row, in Markdown's writing or as extracted tables are written. Longer ones are columns of
+/// a page, whose cells have sentences.
+fn is_row(words: &str) -> bool {
+    words.starts_with('|') || words.contains(" | ") && words.len() <= MAX_BYTES
 }
 
 /// Where a heading's words stand in its line: `## Words` or `= Words =`.

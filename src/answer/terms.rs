@@ -3,8 +3,7 @@
 //! A word is a run of letters and digits, in scripts without spaces a pair of neighbouring characters. Two words match
 //! when they are equal or differ only in a short ending, which does for most languages what a stemmer does for one.
 
-use std::collections::HashSet;
-use std::sync::LazyLock;
+use crate::domain::is_function_word;
 
 /// Words kept of a question or statement; beyond that they say nothing new about which sentence fits.
 const MOST: usize = 64;
@@ -188,21 +187,6 @@ fn is_part_of_word(c: char) -> bool {
     c.is_alphanumeric()
         || matches!(c, '\u{300}'..='\u{36f}' | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{900}'..='\u{dff}')
 }
-
-/// Words that stand in every text, and those that only make a sentence a question.
-fn is_function_word(word: &str) -> bool {
-    FUNCTION_WORDS.contains(word) || word.chars().all(|c| PARTICLES.contains(c))
-}
-
-/// Characters that carry no meaning of their own in Chinese and Japanese questions.
-const PARTICLES: &str =
-    "的了是在和与吗呢么什哪谁多少个有中为何怎样不一はがのをにへとでもかなにたすまりしいるれこそどって";
-
-/// The words of `function_words.txt`.
-static FUNCTION_WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
-    let lines = include_str!("function_words.txt").lines().filter(|line| !line.starts_with('#'));
-    lines.flat_map(str::split_whitespace).collect()
-});
 
 #[cfg(test)]
 mod tests {

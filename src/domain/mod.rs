@@ -7,6 +7,7 @@ mod answer;
 mod conversation;
 mod document;
 mod filter;
+mod function_words;
 mod golden;
 mod ids;
 mod job;
@@ -19,6 +20,7 @@ pub use document::{
     Attributes, Chunk, ContentHash, DocumentState, DocumentStatus, Extracted, Mark, MarkKind, StageName, embedding_text,
 };
 pub use filter::{Comparison, Filter, FilterError};
+pub use function_words::is_function_word;
 pub use golden::{Checks, Expected, Golden, GoldenCheck, Quality, ReplayCheck, Worse};
 pub use ids::{DocumentId, IdError, JobId, TenantId};
 pub use job::{Job, JobCounts, JobKind, JobProblem, JobState, Receipt, Removal};

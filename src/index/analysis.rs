@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 use tantivy::tokenizer::{AsciiFoldingFilter, Language, Stemmer, StopWordFilter, TextAnalyzer, WhitespaceTokenizer};
 use unicode_normalization::UnicodeNormalization;
 
+use crate::domain::is_function_word;
+
 /// Changes whenever the terms of the same text may change; part of a generation's identity
 /// ([`super::IndexSpec::analyser`]).
 pub const ANALYSER_VERSION: u32 = 2;
@@ -21,10 +23,26 @@ const LONGEST_WORD: usize = 64;
 /// The terms of `text` read as `language` (BCP 47 primary; `und` for none), in order, repeated as they occur.
 #[must_use]
 pub fn terms(text: &str, language: &str) -> Vec<String> {
-    let words = words(text);
+    analysed(&words(text), language)
+}
+
+/// The terms to look for: those of `question` but for its function words, unless it has no others.
+///
+/// Such words stand in so many chunks that they cost most of a search and change its order little; a phrase made of them
+/// alone is looked for as it stands.
+#[must_use]
+pub fn terms_to_find(question: &str, language: &str) -> Vec<String> {
+    let all = words(question);
+    let telling: Vec<&str> = all.split(' ').filter(|word| !is_function_word(word)).collect();
+    let found = analysed(&telling.join(" "), language);
+    if found.is_empty() { analysed(&all, language) } else { found }
+}
+
+/// Terms of `words`, which stand between spaces.
+fn analysed(words: &str, language: &str) -> Vec<String> {
     let mut analyser = ANALYSERS.get(language).unwrap_or(&PLAIN).clone();
     let mut terms = Vec::new();
-    analyser.token_stream(&words).process(&mut |token| terms.push(token.text.clone()));
+    analyser.token_stream(words).process(&mut |token| terms.push(token.text.clone()));
     terms.retain(|term| !term.is_empty());
     terms
 }
@@ -226,6 +244,14 @@ mod tests {
         assert_eq!(joined("Die Häuser und das Haus", "de"), "haus haus");
         assert_eq!(joined("l'avion n'est pas à l’hôtel", "fr"), "avion est hotel");
         assert_eq!(joined("The Readers", "und"), "the readers");
+    }
+
+    #[test]
+    fn words_that_only_ask_are_not_looked_for_unless_there_are_no_others() {
+        assert_eq!(terms_to_find("How do I use the reading rooms?", "en"), ["read", "room"]);
+        assert_eq!(terms_to_find("Wie lang ist die Frist?", "de"), ["lang", "frist"]);
+        assert_eq!(terms_to_find("Who is who?", "en"), ["who", "who"]);
+        assert_eq!(terms_to_find("东京在哪？", "zh"), ["东京", "京在"]);
     }
 
     #[test]

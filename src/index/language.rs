@@ -53,6 +53,10 @@ pub(super) fn of_question(question: &str, mix: &Mix) -> &'static str {
         let believed = alike.is_reliable() || script != Script::Latin;
         return if believed { code(alike.lang()) } else { UNKNOWN };
     }
+    // Of one language there is nothing to choose, and looking again would take as long as looking did.
+    if ours == [alike.lang()] {
+        return code(alike.lang());
+    }
     let best = |langs: Vec<Lang>| Detector::with_allowlist(langs).detect(question);
     let among = best(ours.iter().copied().chain([alike.lang()]).collect()).unwrap_or(alike);
     let at_home = ours.contains(&among.lang());

@@ -240,7 +240,7 @@ impl Snapshot {
         let mut terms = BTreeMap::new();
         for language in languages {
             let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-            for term in analysis::terms(question, language) {
+            for term in analysis::terms_to_find(question, language) {
                 *counts.entry(term).or_default() += 1;
             }
             for (term, times) in counts {
