@@ -15,7 +15,7 @@ use crate::domain::is_function_word;
 
 /// Changes whenever the terms of the same text may change; part of a generation's identity
 /// ([`super::IndexSpec::analyser`]).
-pub const ANALYSER_VERSION: u32 = 2;
+pub const ANALYSER_VERSION: u32 = 3;
 
 /// Longer words are cut here, in characters: nobody looks for the tail of a base64 line.
 const LONGEST_WORD: usize = 64;
@@ -23,27 +23,26 @@ const LONGEST_WORD: usize = 64;
 /// The terms of `text` read as `language` (BCP 47 primary; `und` for none), in order, repeated as they occur.
 #[must_use]
 pub fn terms(text: &str, language: &str) -> Vec<String> {
-    analysed(&words(text), language)
+    analysed(&words(text), language).into_iter().map(|(_, term)| term).collect()
 }
 
-/// The terms to look for: those of `question` but for its function words, unless it has no others.
+/// The terms to look for, each with the place of its word, which is the same in every language: those of `question` but
+/// for its function words, unless it has no others.
 ///
-/// Such words stand in so many chunks that they cost most of a search and change its order little; a phrase made of them
-/// alone is looked for as it stands.
+/// Such words stand in so many chunks that they cost most of a search, and say little about which chunk answers.
 #[must_use]
-pub fn terms_to_find(question: &str, language: &str) -> Vec<String> {
+pub fn terms_to_find(question: &str, language: &str) -> Vec<(usize, String)> {
     let all = words(question);
-    let telling: Vec<&str> = all.split(' ').filter(|word| !is_function_word(word)).collect();
-    let found = analysed(&telling.join(" "), language);
-    if found.is_empty() { analysed(&all, language) } else { found }
+    let telling: Vec<&str> = all.split_whitespace().filter(|word| !is_function_word(word)).collect();
+    if telling.is_empty() { analysed(&all, language) } else { analysed(&telling.join(" "), language) }
 }
 
-/// Terms of `words`, which stand between spaces.
-fn analysed(words: &str, language: &str) -> Vec<String> {
+/// Terms of `words`, which stand between spaces, each with the place of its word.
+fn analysed(words: &str, language: &str) -> Vec<(usize, String)> {
     let mut analyser = ANALYSERS.get(language).unwrap_or(&PLAIN).clone();
     let mut terms = Vec::new();
-    analyser.token_stream(words).process(&mut |token| terms.push(token.text.clone()));
-    terms.retain(|term| !term.is_empty());
+    analyser.token_stream(words).process(&mut |token| terms.push((token.position, token.text.clone())));
+    terms.retain(|(_, term)| !term.is_empty());
     terms
 }
 
@@ -248,10 +247,15 @@ mod tests {
 
     #[test]
     fn words_that_only_ask_are_not_looked_for_unless_there_are_no_others() {
-        assert_eq!(terms_to_find("How do I use the reading rooms?", "en"), ["read", "room"]);
-        assert_eq!(terms_to_find("Wie lang ist die Frist?", "de"), ["lang", "frist"]);
-        assert_eq!(terms_to_find("Who is who?", "en"), ["who", "who"]);
-        assert_eq!(terms_to_find("东京在哪？", "zh"), ["东京", "京在"]);
+        for (question, language, wanted) in [
+            ("How do I use the reading rooms?", "en", &["read", "room"][..]),
+            ("Wie lang ist die Frist?", "de", &["lang", "frist"]),
+            ("Who is who?", "en", &["who", "who"]),
+            ("东京在哪？", "zh", &["东京", "京在"]),
+        ] {
+            let found: Vec<String> = terms_to_find(question, language).into_iter().map(|(_, term)| term).collect();
+            assert_eq!(found, wanted, "{question}");
+        }
     }
 
     #[test]

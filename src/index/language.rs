@@ -23,13 +23,15 @@ const FAR_MORE: u64 = 4;
 /// Chunks by language: what an index is mostly in.
 pub(super) type Mix = BTreeMap<String, u64>;
 
-/// The language of a document, BCP 47 primary, or [`UNKNOWN`].
-pub(super) fn of_document(text: &str) -> &'static str {
-    let sample = &text[..text.floor_char_boundary(SAMPLE)];
-    match detect(sample) {
-        Some(found) if found.is_reliable() || sample.chars().count() >= TELLING => code(found.lang()),
-        _ => UNKNOWN,
+/// The language of a document in an index of this `mix`, BCP 47 primary, or [`UNKNOWN`].
+///
+/// A few words tell little (names of people look like any language), so a short one is judged as a question is.
+pub(super) fn of_document(title: &str, text: &str, mix: &Mix) -> &'static str {
+    let sample = format!("{title}\n{}", &text[..text.floor_char_boundary(SAMPLE)]);
+    if sample.chars().count() < TELLING {
+        return of_question(&sample, mix);
     }
+    detect(&sample).map_or(UNKNOWN, |found| code(found.lang()))
 }
 
 /// The language most chunks are in; the first by code among equals, none when none is known.
@@ -173,8 +175,21 @@ mod tests {
             ("4711", UNKNOWN),
             ("", UNKNOWN),
         ] {
-            assert_eq!(of_document(text), language, "{text}");
+            assert_eq!(of_document("", text, &Mix::new()), language, "{text}");
         }
+    }
+
+    #[test]
+    fn a_short_document_is_taken_to_be_in_the_language_of_most_others() {
+        let english = mix(&[("en", 900), ("de", 3), (UNKNOWN, 40)]);
+        for (title, text) in [
+            ("Extraction of Roots by Repeated Subtractions for Digital Computers", "Sugai, I."),
+            ("Two Square-Root Approximations", "Wadey, W. G."),
+            ("Regal 7", ""),
+        ] {
+            assert_eq!(of_document(title, text, &english), "en", "{title}");
+        }
+        assert_eq!(of_document("Rückgabe", "Bücher werden am Schalter im Erdgeschoss zurückgegeben.", &english), "de");
     }
 
     #[test]

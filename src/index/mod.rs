@@ -39,6 +39,7 @@ mod telling;
 #[cfg(test)]
 mod tests;
 mod vectors;
+mod wanted;
 mod words;
 mod writer;
 
@@ -137,7 +138,7 @@ pub struct TermWeight {
     pub term: String,
     /// How often the question names it.
     pub times: u32,
-    /// Chunks it stands in.
+    /// Chunks it stands in, or another form that its word takes in another language.
     pub chunks: u64,
     /// How rare it is: BM25's inverse document frequency.
     pub idf: f32,

@@ -1,6 +1,6 @@
 //! One state of one generation, as queries read it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,6 +8,7 @@ use super::catalog::{Allowed, Catalog, document_of, key_of};
 use super::language::{self, UNKNOWN};
 use super::schema::{Fields, singles};
 use super::vectors::Vectors;
+use super::wanted::Wanted;
 use super::words::Words;
 use super::{DocumentEntry, GenerationInfo, IndexError, IndexSpec, IndexedDocument, StoredChunk, analysis};
 use crate::domain::{ContentHash, DocumentId, Filter, Ranked, Timestamp};
@@ -228,27 +229,16 @@ impl Snapshot {
         language::of_question(question, self.0.catalog.mix())
     }
 
-    /// The terms to look for, and how often each is named: as the question's language reads them, as the index's main
-    /// language does if that is another, and as they stand if some documents are in no known language.
-    pub(super) fn terms(&self, question: &str) -> BTreeMap<String, u32> {
+    /// The terms to look for: as the question's language reads them, as the index's main language does if that is another,
+    /// and as they stand if some documents are in no known language.
+    pub(super) fn terms(&self, question: &str) -> Wanted {
         let mix = self.0.catalog.mix();
         let asked = self.language_of(question);
         let main = language::dominant(mix).unwrap_or(asked);
         let mut languages = vec![asked];
         languages.extend((main != asked).then_some(main));
         languages.extend((mix.contains_key(UNKNOWN) && asked != UNKNOWN).then_some(UNKNOWN));
-        let mut terms = BTreeMap::new();
-        for language in languages {
-            let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-            for term in analysis::terms_to_find(question, language) {
-                *counts.entry(term).or_default() += 1;
-            }
-            for (term, times) in counts {
-                let most: &mut u32 = terms.entry(term).or_default();
-                *most = times.max(*most);
-            }
-        }
-        terms
+        Wanted::of(languages.into_iter().map(|language| analysis::terms_to_find(question, language)))
     }
 
     /// The documents that may answer; all of them when none.

@@ -1,6 +1,5 @@
 //! What tantivy holds, as one state's readers see it: word search, stored chunks and texts, the catalog's entries.
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use tantivy::{DocAddress, DocSet, Score, Searcher, SegmentReader, TERMINATED, Ta
 use super::catalog::{Allowed, document_of, key_of};
 use super::fuse::best_first;
 use super::schema::{Fields, KEY, META, Meta, PART};
+use super::wanted::{Form, Wanted};
 use super::{TermShare, TermWeight};
 use crate::domain::Ranked;
 
@@ -58,26 +58,23 @@ impl Words {
     }
 
     /// The `depth` best chunks by BM25 (k1 1.2, b 0.75) of any of these terms, which count as often as they are named;
-    /// best first.
-    pub fn search(
-        &self,
-        terms: &BTreeMap<String, u32>,
-        allowed: Option<Arc<Allowed>>,
-        depth: usize,
-    ) -> tantivy::Result<Vec<Ranked>> {
+    /// best first. The forms of one word are as rare as all of them together: else one that few chunks have, since few are
+    /// in its language, would outweigh all other words.
+    pub fn search(&self, terms: &Wanted, allowed: Option<Arc<Allowed>>, depth: usize) -> tantivy::Result<Vec<Ranked>> {
         let depth = depth.min(usize::try_from(self.chunks).unwrap_or(usize::MAX));
         if depth == 0 || terms.is_empty() {
             return Ok(Vec::new());
         }
-        let clauses = terms.iter().map(|(term, times)| (Occur::Should, self.clause(term, *times)));
+        let clauses = terms.iter().map(|(term, form)| (Occur::Should, self.clause(term, form.times)));
         let query = BooleanQuery::new(clauses.collect());
         let best = TopDocs::with_limit(depth).order_by_score();
+        let counts = Counts { words: self, terms };
         let found = match allowed {
-            None => self.searcher.search_with_statistics_provider(&query, &best, self)?,
+            None => self.searcher.search_with_statistics_provider(&query, &best, &counts)?,
             Some(allowed) => {
                 let may = move |key: u64| allowed.numbers.contains(document_of(key));
                 let best = FilterCollector::new(KEY.to_owned(), may, best);
-                self.searcher.search_with_statistics_provider(&query, &best, self)?
+                self.searcher.search_with_statistics_provider(&query, &best, &counts)?
             }
         };
         let mut hits: Vec<Ranked> = found.into_iter().filter_map(|(score, at)| self.ranked(score, at)).collect();
@@ -86,10 +83,11 @@ impl Words {
     }
 
     /// What each of these terms weighs, whatever chunk it stands in.
-    pub fn weights(&self, terms: &BTreeMap<String, u32>) -> tantivy::Result<Vec<TermWeight>> {
-        let weight = |(term, &times): (&String, &u32)| {
-            let chunks = self.doc_freq(&Term::from_field_text(self.fields.body, term))?;
-            Ok(TermWeight { term: term.clone(), times, chunks, idf: idf(chunks, self.chunks) })
+    pub fn weights(&self, terms: &Wanted) -> tantivy::Result<Vec<TermWeight>> {
+        let counts = Counts { words: self, terms };
+        let weight = |(term, form): (&String, &Form)| {
+            let chunks = counts.doc_freq(&Term::from_field_text(self.fields.body, term))?;
+            Ok(TermWeight { term: term.clone(), times: form.times, chunks, idf: idf(chunks, self.chunks) })
         };
         terms.iter().map(weight).collect()
     }
@@ -186,19 +184,30 @@ impl Words {
     }
 }
 
-/// BM25 counts chunks alone: tantivy's own count would take parts of texts for chunks without words, and so halve the
+/// What BM25 counts for these terms.
+struct Counts<'a> {
+    words: &'a Words,
+    terms: &'a Wanted,
+}
+
+/// Chunks alone are counted: tantivy's own count would take parts of texts for chunks without words, and so halve the
 /// average length. Deleted chunks count until a merge drops them, in all figures alike.
-impl Bm25StatisticsProvider for Words {
+impl Bm25StatisticsProvider for Counts<'_> {
     fn total_num_tokens(&self, _: Field) -> tantivy::Result<u64> {
-        Ok(self.tokens)
+        Ok(self.words.tokens)
     }
 
     fn total_num_docs(&self) -> tantivy::Result<u64> {
-        Ok(self.chunks)
+        Ok(self.words.chunks)
     }
 
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
-        self.searcher.doc_freq(term)
+        let searcher = &self.words.searcher;
+        let value = term.value();
+        let others = self.terms.others(value.as_str().unwrap_or_default());
+        let others = others.map(|other| searcher.doc_freq(&Term::from_field_text(term.field(), other)));
+        let all: u64 = others.sum::<tantivy::Result<u64>>()? + searcher.doc_freq(term)?;
+        Ok(all.min(self.words.chunks))
     }
 }
 

@@ -86,9 +86,10 @@ impl GenerationWriter {
     /// Nothing is visible before [`GenerationWriter::commit`].
     pub fn upsert(&mut self, mut document: IndexedDocument) -> Result<(), IndexError> {
         self.check(&document)?;
-        document.entry.language = language::of_document(&document.text).to_owned();
         let fields = self.engine.fields;
         let pending = self.pending()?;
+        let language = language::of_document(&document.entry.title, &document.text, pending.catalog.mix());
+        document.entry.language = language.to_owned();
         let meta = fitted(Meta { number: pending.catalog.next(), entry: document.entry.clone() })?;
         let encoded = fields.encode(&document, &meta).map_err(|error| refused(&meta.entry.id, error))?;
         pending.run(|writer| {
