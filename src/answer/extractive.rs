@@ -60,8 +60,8 @@ struct Candidate {
     /// Place among the pieces of its hit.
     place: usize,
     mask: Mask,
-    /// A row's: what the names of its columns have.
-    columns: Mask,
+    /// What the names of its columns have; none where it is no row below such.
+    columns: Option<Mask>,
     words: usize,
     score: f32,
 }
@@ -82,7 +82,7 @@ fn find(terms: &Terms, cuts: &[Cut]) -> Vec<Candidate> {
     for (hit, cut) in cuts.iter().enumerate() {
         for (place, (&piece, columns)) in cut.pieces.iter().zip(&cut.columns).enumerate() {
             let (mask, words) = terms.find(cut.words(piece));
-            let (columns, _) = terms.find(columns);
+            let columns = (!columns.is_empty()).then(|| terms.find(columns).0);
             candidates.push(Candidate { hit, piece, place, mask, columns, words, score: 0.0 });
         }
     }
@@ -104,7 +104,7 @@ fn score(terms: &Terms, candidates: &mut [Candidate]) {
         let length = 1.0 - LENGTH + LENGTH * to_f32(this.words) / USUAL_WORDS;
         let rank = 1.0 - RANK * to_f32(this.hit.min(MAX_HITS));
         // Names alone make no row an answer: all rows have them.
-        let columns = if this.mask == 0 { 0 } else { this.columns & !this.mask };
+        let columns = if this.mask == 0 { 0 } else { this.columns.unwrap_or(0) & !this.mask };
         let own = value(this.mask) + COLUMN * value(columns);
         candidates[at].score = (own / length + NEIGHBOUR * around) * rank * fitness(this);
     }
@@ -114,6 +114,7 @@ fn score(terms: &Terms, candidates: &mut [Candidate]) {
 fn fitness(candidate: &Candidate) -> f32 {
     match candidate.piece.kind {
         Kind::Heading => 0.0,
+        Kind::Row if candidate.columns.is_some() => 1.0,
         Kind::Row | Kind::Columns | Kind::Code => 0.8,
         // Two or three words are a label.
         Kind::Sentence if candidate.words < 4 => 0.5,

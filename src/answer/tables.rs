@@ -97,9 +97,10 @@ fn markdown(row: &str) -> Option<&str> {
     row.strip_prefix(BETWEEN)?.strip_suffix(BETWEEN)
 }
 
-/// Whether a row can name columns: it is full but for its corner, and no cell is a number.
+/// Whether a row can name columns: it is full but for its corner, and no cell is a number, unless it is a year.
 fn names_columns(row: &str) -> bool {
-    let is_name = |cell: &str| cell.contains(char::is_alphabetic);
+    let is_year = |cell: &str| cell.len() == 4 && cell.parse().is_ok_and(|year: u16| (1900..2100).contains(&year));
+    let is_name = |cell: &str| cell.contains(char::is_alphabetic) || is_year(cell);
     let mut cells = cells(row);
     let corner = cells.next().unwrap_or_default();
     let others: Vec<&str> = cells.collect();
@@ -132,6 +133,8 @@ mod tests {
     fn rows_know_the_names_of_their_columns() {
         let office = "Diets follow.\n | Food | Calories\nLeaves | Ash, Elm | 50\nGrain | | 200\n\nThen rest.";
         assert_eq!(shown("", office), ["Leaves; Food: Ash, Elm; Calories: 50", "Grain; Calories: 200"]);
+        let years = "Sales | 2023 | 2024\nTables | 7 | 9";
+        assert_eq!(shown("", years), ["Sales: Tables; 2023: 7; 2024: 9"]);
         let markdown = "| Key | Unit | Meaning |\n|---|:-:|---|\n| depth | m | how **deep** |\n";
         assert_eq!(shown("", markdown), ["Key: depth; Unit: m; Meaning: how deep"]);
     }
