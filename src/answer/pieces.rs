@@ -165,7 +165,7 @@ fn is_rule(words: &str) -> bool {
 /// Whether a line is a table's row, in Markdown's writing or as extracted tables are written. Longer ones are columns of
 /// a page, whose cells have sentences.
 fn is_row(words: &str) -> bool {
-    words.starts_with('|') || words.contains(" | ") && words.len() <= MAX_BYTES
+    (words.starts_with('|') || words.contains(" | ")) && words.len() <= MAX_BYTES
 }
 
 /// Where a heading's words stand in its line: `## Words` or `= Words =`.

@@ -67,7 +67,8 @@ fn columns<'a>(hit: &'a Hit, pieces: &mut [Piece]) -> Vec<&'a str> {
 pub(super) fn show(row: &str, columns: &str) -> String {
     let names: Vec<&str> = cells(columns).collect();
     let cells: Vec<&str> = cells(row).collect();
-    let is_named = markdown(row).is_some() || cells.iter().any(|cell| has_digit(cell));
+    // A sign that belongs to a cell's words moves all cells behind it.
+    let is_named = !row.contains("\\|") && (markdown(row).is_some() || cells.iter().any(|cell| has_digit(cell)));
     let names = if columns.is_empty() || names.len() < 3 || !is_named { &[][..] } else { &names[..] };
     let filled = cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty());
     let shown: Vec<String> = filled.map(|(at, cell)| named(names.get(at).copied().unwrap_or_default(), cell)).collect();
@@ -153,6 +154,7 @@ mod tests {
     fn a_first_row_like_all_others_is_not_read_as_names() {
         assert_eq!(shown("", "Ann | Smith | Bern\nBob | Jones | Rome"), ["Bob | Jones | Rome"]);
         assert_eq!(shown("", "Name | Ann\nPhone | 555 12"), ["Phone: 555 12"]);
+        assert_eq!(shown("", "| a | b | c |\n|---|---|---|\n| x \\| y | 2 | 3 |"), ["x \\ | y | 2 | 3"]);
         assert_eq!(shown("", "1 | 2 | 3\n4 | 5 | 6"), ["1 | 2 | 3", "4 | 5 | 6"]);
     }
 

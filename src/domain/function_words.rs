@@ -3,6 +3,9 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+/// The languages, BCP 47 primary, whose function words are known. In others the same letters may be words of their own.
+pub const FUNCTION_WORD_LANGUAGES: [&str; 11] = ["en", "de", "fr", "es", "it", "pt", "nl", "ru", "ar", "zh", "ja"];
+
 /// Characters that carry no meaning of their own in Chinese and Japanese questions.
 const PARTICLES: &str =
     "的了是在和与吗呢么什哪谁多少个有中为何怎样不一はがのをにへとでもかなにたすまりしいるれこそどって";

@@ -20,7 +20,7 @@ pub use document::{
     Attributes, Chunk, ContentHash, DocumentState, DocumentStatus, Extracted, Mark, MarkKind, StageName, embedding_text,
 };
 pub use filter::{Comparison, Filter, FilterError};
-pub use function_words::is_function_word;
+pub use function_words::{FUNCTION_WORD_LANGUAGES, is_function_word};
 pub use golden::{Checks, Expected, Golden, GoldenCheck, Quality, ReplayCheck, Worse};
 pub use ids::{DocumentId, IdError, JobId, TenantId};
 pub use job::{Job, JobCounts, JobKind, JobProblem, JobState, Receipt, Removal};

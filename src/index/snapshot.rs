@@ -238,7 +238,8 @@ impl Snapshot {
         let mut languages = vec![asked];
         languages.extend((main != asked).then_some(main));
         languages.extend((mix.contains_key(UNKNOWN) && asked != UNKNOWN).then_some(UNKNOWN));
-        Wanted::of(languages.into_iter().map(|language| analysis::terms_to_find(question, language)))
+        let words = analysis::words_to_find(question, if asked == UNKNOWN { main } else { asked });
+        Wanted::of(languages.into_iter().map(|language| analysis::analysed(&words, language)))
     }
 
     /// The documents that may answer; all of them when none.
