@@ -252,7 +252,7 @@ mod tests {
     fn words_that_only_ask_are_not_looked_for_unless_there_are_no_others() {
         for (question, language, wanted) in [
             ("How do I use the reading rooms?", "en", "reading rooms"),
-            ("Wie lang ist die Frist?", "de", "lang frist"),
+            ("Wie lang sind diese Fristen?", "de", "lang fristen"),
             ("Who is who?", "en", "who is who"),
             ("东京在哪？", "zh", "东京 京在"),
             ("an toàn là gì", "vi", "an toàn là gì"),
