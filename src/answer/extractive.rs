@@ -158,17 +158,15 @@ struct Run {
     last: usize,
 }
 
-/// Puts the chosen sentences in the order of the text, documents in the order of their best sentence, and quotes them.
+/// Puts the chosen sentences in the order of the text, documents in the order of their best hit, and quotes them.
 fn write(mut chosen: Vec<Candidate>, cuts: &[Cut]) -> Draft {
-    let documents: Vec<_> = chosen.iter().map(|candidate| &cuts[candidate.hit].hit.document_id).collect();
-    let order = |candidate: &Candidate| {
-        let hit = cuts[candidate.hit].hit;
-        (documents.iter().position(|id| **id == hit.document_id), hit.start + candidate.piece.start)
-    };
-    let mut keyed: Vec<_> = chosen.drain(..).map(|candidate| (order(&candidate), candidate)).collect();
-    keyed.sort_by_key(|(key, _)| *key);
+    let document = |candidate: &Candidate| &cuts[candidate.hit].hit.document_id;
+    chosen.sort_by_cached_key(|candidate| {
+        let best = cuts.iter().position(|cut| cut.hit.document_id == *document(candidate));
+        (best, cuts[candidate.hit].hit.start + candidate.piece.start)
+    });
     let mut draft = Draft::default();
-    for (run, marker) in runs(keyed.into_iter().map(|(_, candidate)| candidate), cuts).iter().zip(1u32..) {
+    for (run, marker) in runs(chosen, cuts).iter().zip(1u32..) {
         let Cut { hit, pieces, .. } = &cuts[run.hit];
         let shown = show(run, &cuts[run.hit]);
         let (start, end) = (pieces[run.first].start, pieces[run.last].end);
@@ -184,7 +182,7 @@ fn write(mut chosen: Vec<Candidate>, cuts: &[Cut]) -> Draft {
 }
 
 /// Joins sentences that stand side by side, and adds to one that announces something what it announces.
-fn runs(chosen: impl Iterator<Item = Candidate>, cuts: &[Cut]) -> Vec<Run> {
+fn runs(chosen: Vec<Candidate>, cuts: &[Cut]) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for Candidate { hit, piece, place, .. } in chosen {
         match runs.last_mut() {
@@ -275,8 +273,8 @@ mod tests {
         let draft = answer("What does a lost book or a late return cost, and where do dogs wait?", &library());
         let quotes: Vec<_> = draft.claims.iter().map(|claim| claim.quote.as_str()).collect();
         let fees = "A lost book costs 25 francs. Late returns cost one franc a day.";
-        assert_eq!(quotes, [fees, "Dogs must wait outside the building."]);
-        assert_eq!(draft.text, format!("{fees} [1] Dogs must wait outside the building. [2]"));
+        assert_eq!(quotes, ["Dogs must wait outside the building.", fees]);
+        assert_eq!(draft.text, format!("Dogs must wait outside the building. [1] {fees} [2]"));
     }
 
     #[test]
