@@ -51,6 +51,12 @@ impl Snapshot {
         Self::new(info, *revision, *fields, Arc::clone(words), vectors.clone(), Arc::clone(catalog))
     }
 
+    /// The same state with its vectors kept in another way.
+    pub(super) fn with_vectors(&self, vectors: Vectors) -> Self {
+        let State { info, revision, fields, words, catalog, .. } = &*self.0;
+        Self::new(info.clone(), *revision, *fields, Arc::clone(words), vectors, Arc::clone(catalog))
+    }
+
     /// The same state in which nothing but the documents of `catalog`, a part of its own, is there.
     pub(super) fn within(&self, catalog: Catalog) -> Self {
         let State { info, revision, fields, words, vectors, .. } = &*self.0;

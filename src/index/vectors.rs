@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 
 use super::IndexError;
 use super::catalog::{Allowed, Catalog, document_of, key_of};
@@ -84,6 +85,12 @@ impl Vectors {
     fn gone(&self, graph: &Graph, catalog: &Catalog) -> usize {
         let living = usize::try_from(catalog.chunks()).unwrap_or(usize::MAX).saturating_sub(self.flat.keys.len());
         graph.len().saturating_sub(living)
+    }
+
+    /// The same vectors, all in the graph where there is one: a generation that begins to serve is searched for long, and
+    /// each flat vector costs each of its questions a comparison.
+    pub fn settled(&self, catalog: &Catalog) -> Result<Self, IndexError> {
+        if self.graph.is_none() || self.flat.keys.is_empty() { Ok(self.clone()) } else { self.packed(catalog) }
     }
 
     /// The same vectors, the flat ones moved into the graph, or all of them flat when few are left.
@@ -198,7 +205,12 @@ impl Flat {
     /// Compares `vector` with every one that `may` be taken.
     fn scan(&self, vector: &[f32], may: impl Fn(u64) -> bool) -> Vec<Ranked> {
         let rows = self.rows(vector.len()).filter(|(key, _)| may(*key));
-        rows.map(|(key, row)| Ranked { key, score: product(vector, &singles(row)) }).collect()
+        let mut numbers = vec![0.0; vector.len()];
+        let compared = rows.map(|(key, row)| {
+            row.convert_to_f32_slice(&mut numbers);
+            Ranked { key, score: product(vector, &numbers) }
+        });
+        compared.collect()
     }
 }
 

@@ -174,6 +174,9 @@ impl GenerationWriter {
     /// When the disk refuses; what was committed stands.
     pub fn seal(&mut self) -> Result<(), IndexError> {
         self.commit()?;
+        if !self.sealed {
+            self.state = self.state.with_vectors(self.state.vectors().settled(self.state.catalog())?);
+        }
         self.save_graph()?;
         if self.sealed && self.noted {
             return Ok(());

@@ -94,6 +94,23 @@ fn a_graph_finds_nearly_all_that_an_exact_search_finds_with_and_without_filters(
 }
 
 #[test]
+fn a_generation_that_begins_to_serve_has_all_its_vectors_in_the_graph() {
+    let dir = tempfile::tempdir().unwrap();
+    let generations = Generations::new(dir.path());
+    let mut writer = generations.begin(&spec(), "boot").unwrap();
+    let add = |writer: &mut GenerationWriter, numbers: std::ops::Range<usize>| {
+        numbers.for_each(|at| writer.upsert(document(&format!("d{at}"), &format!("number{at}"))).unwrap());
+        let snapshot = writer.commit().unwrap();
+        snapshot.vectors().graph().map_or(0, |graph| graph.len())
+    };
+    assert_eq!(add(&mut writer, 0..1_100), 1_100);
+    assert_eq!(add(&mut writer, 1_100..1_150), 1_100, "a commit leaves a few beside it");
+    let served = generations.publish(&mut writer).unwrap();
+    assert_eq!(served.vectors().graph().unwrap().len(), 1_150);
+    assert_eq!(add(&mut writer, 1_150..1_160), 1_150);
+}
+
+#[test]
 fn a_graph_that_shrinks_becomes_flat_and_one_that_is_full_of_gone_ones_is_made_anew() {
     let (dir, generations, mut writer, vectors) = clustered(1_600, DIMENSION);
     assert!(dir.path().join("index/1/vectors.usearch").exists());
