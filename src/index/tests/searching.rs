@@ -94,6 +94,18 @@ fn a_graph_finds_nearly_all_that_an_exact_search_finds_with_and_without_filters(
 }
 
 #[test]
+fn every_vector_of_a_graph_is_found_by_itself() {
+    let (_dir, _, writer, vectors) = clustered(5_000, 16);
+    let snapshot = writer.snapshot();
+    let found = |at: usize| {
+        let hits = snapshot.search_dense(&vectors[at], None, 5).unwrap();
+        texts(&snapshot, &hits).contains(&format!("document number{at}"))
+    };
+    let lost: Vec<usize> = (0..vectors.len()).filter(|at| !found(*at)).collect();
+    assert!(lost.is_empty(), "{} are in the graph, and nothing leads to them: {lost:?}", lost.len());
+}
+
+#[test]
 fn a_generation_that_begins_to_serve_has_all_its_vectors_in_the_graph() {
     let dir = tempfile::tempdir().unwrap();
     let generations = Generations::new(dir.path());
