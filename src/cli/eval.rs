@@ -13,6 +13,9 @@ use crate::engine::{Engine, Per, Scores, SpanScores};
 use crate::ingest::Extractor;
 use crate::rerank::Rerankers;
 
+/// Candidates where documents are scored: as many as Recall@100 looks at.
+const RECALL_DEPTH: usize = 100;
+
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("what").required(true)))]
 pub(super) struct EvalArgs {
@@ -33,6 +36,9 @@ pub(super) struct EvalArgs {
     /// Chunks to look at a question, with --spans
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=50))]
     top_k: u16,
+    /// Candidates that each search brings to the fusion; 100 with --dataset, else as a tenant's
+    #[arg(long, value_parser = clap::value_parser!(u16).range(10..=1000))]
+    candidates: Option<u16>,
     /// Largest chunk, model tokens
     #[arg(long, value_parser = clap::value_parser!(u16).range(32..=512))]
     max_tokens: Option<u16>,
@@ -58,6 +64,8 @@ pub(super) async fn run(config: &Config, args: &EvalArgs, print: Printer) -> Res
     let mut settings = TenantSettings::default();
     settings.retrieval.mode = args.mode.into();
     settings.retrieval.embedder = args.embedder.clone();
+    let usual = if args.dataset.is_some() { RECALL_DEPTH } else { settings.retrieval.candidates };
+    settings.retrieval.candidates = args.candidates.map_or(usual, usize::from);
     let chunking = &mut settings.chunking;
     chunking.max_tokens = args.max_tokens.map_or(chunking.max_tokens, usize::from);
     chunking.overlap_tokens = args.overlap_tokens.map_or(chunking.overlap_tokens, usize::from);

@@ -135,7 +135,7 @@ impl Default for RetrievalSettings {
             mode: Mode::Hybrid,
             top_k: 3,
             embedder: EmbedderRef::Builtin,
-            candidates: 100,
+            candidates: 64,
             max_chunks_per_document: 3,
             reranker: None,
             rerank_candidates: 30,

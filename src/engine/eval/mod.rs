@@ -76,7 +76,7 @@ type Judgements = BTreeMap<String, HashMap<String, u32>>;
 
 impl Engine {
     /// Scores retrieval under `settings` on the data set at `dataset`; the index is kept under `work`. `progress` hears of
-    /// documents done and all.
+    /// documents done and all. Recall@100 wants at least as many candidates.
     ///
     /// # Errors
     /// When the data set is not of the layout above, or something below fails.
@@ -98,7 +98,7 @@ impl Engine {
         for question in &questions {
             let Some(right) = judgements.get(&question.id) else { continue };
             // More chunks than documents are looked at, since several may be of one document.
-            let depth = if per == Per::Chunk { DEPTH * 4 } else { DEPTH };
+            let depth = settings.retrieval.candidates * if per == Per::Chunk { 4 } else { 1 };
             let found = self.rank(&snapshot, question.text.trim(), mode, depth).await?;
             let found = documents(&snapshot, &found)?;
             asked += 1;
