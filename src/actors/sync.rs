@@ -282,14 +282,15 @@ impl Found {
             let taken = blocking(move || take_out(&kept, writer, &still_gone(&kept, gone)?)).await?;
             note_removals(cell, shared, taken, before, by).await?;
         }
-        let (kept, forgotten) = (Arc::clone(cell), self.forgotten);
-        let forgotten = blocking(move || still_gone(&kept, forgotten)).await?;
-        shared.ledger.forget_documents(&cell.id, forgotten).await?;
         for Fresh { stored, hash, job } in self.fresh {
             self.notes.push(records::queued(&stored, hash, job));
             compared.changed.push(stored.id);
         }
+        // Before its old name is forgotten, so that a list shows what moved under both rather than under none.
         shared.ledger.save_documents(&cell.id, self.notes).await?;
+        let (kept, forgotten) = (Arc::clone(cell), self.forgotten);
+        let forgotten = blocking(move || still_gone(&kept, forgotten)).await?;
+        shared.ledger.forget_documents(&cell.id, forgotten).await?;
         Ok(compared)
     }
 }
