@@ -15,7 +15,7 @@ use super::cancelled::Cancelled;
 use super::directory::{Health, TenantStatus};
 use super::index::IndexMsg;
 use super::jobs::MOST_FOLLOWERS;
-use super::limits::Doors;
+use super::limits::{Arriving, Doors};
 use super::lookback::LookedBack;
 use crate::config::TenantSettings;
 use crate::domain::{TenantId, Timestamp};
@@ -35,27 +35,42 @@ pub(super) struct Cell {
     pub id: TenantId,
     pub settings: ArcSwap<TenantSettings>,
     pub doors: Doors,
+    pub arriving: Arriving,
     pub documents: TenantDocuments,
     pub generations: Generations,
     pub metrics: TenantMetrics,
     /// The serving generation, open for small changes. Whoever holds the lock is the tenant's only writer; it is kept
     /// over an actor's death, since its work on a blocking thread may outlive it.
     pub writer: Arc<tokio::sync::Mutex<Option<GenerationWriter>>>,
-    /// False once the tenant is removed; uploads hold it for reading, so that none lands after the removal.
+    /// False once the tenant is removed; uploads hold it for reading, so that none lands after the removal, or while what
+    /// the ledger knows of deleted documents is being forgotten.
     pub open: RwLock<bool>,
     pub cancelled: Cancelled,
     /// Bounds those who follow jobs.
     pub followers: Arc<Semaphore>,
     /// Held while a purge is under way.
     pub purging: Arc<tokio::sync::Mutex<()>>,
+    /// Held while a forecast is under way.
+    pub forecasting: Arc<tokio::sync::Mutex<()>>,
     pub actor: ArcSwapOption<ActorRef<IndexMsg>>,
     pub(super) looked_back: LookedBack,
     snapshot: ArcSwapOption<Snapshot>,
+    /// The generation being built; 0 for none.
+    building: AtomicU64,
     health: watch::Sender<Health>,
     restarts: AtomicU64,
     errors: Mutex<VecDeque<(Timestamp, String)>>,
     /// The last questions, newest last, each once; only where the tenant allows it.
     asked: Mutex<VecDeque<String>>,
+}
+
+/// A build under way.
+pub(super) struct UnderWay(Arc<Cell>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.building.store(0, Ordering::Release);
+    }
 }
 
 impl Cell {
@@ -69,6 +84,7 @@ impl Cell {
         Self {
             id,
             doors: Doors::new(&settings.limits),
+            arriving: Arriving::default(),
             settings: ArcSwap::from_pointee(settings),
             documents,
             generations,
@@ -78,9 +94,11 @@ impl Cell {
             cancelled: Cancelled::default(),
             followers: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
             purging: Arc::default(),
+            forecasting: Arc::default(),
             actor: ArcSwapOption::empty(),
             looked_back: LookedBack::default(),
             snapshot: ArcSwapOption::empty(),
+            building: AtomicU64::new(0),
             health: watch::Sender::new(Health::Building { since: Timestamp::now() }),
             restarts: AtomicU64::new(0),
             errors: Mutex::default(),
@@ -104,6 +122,17 @@ impl Cell {
             // It may serve now, or be pruned.
             self.forget_looked_back();
         }
+    }
+
+    /// The generation being built.
+    pub(super) fn building(&self) -> Option<u64> {
+        Some(self.building.load(Ordering::Acquire)).filter(|number| *number > 0)
+    }
+
+    /// Notes that generation `number` is being built, until what is returned is dropped.
+    pub(super) fn note_building(self: &Arc<Self>, number: u64) -> UnderWay {
+        self.building.store(number, Ordering::Release);
+        UnderWay(Arc::clone(self))
     }
 
     pub(super) fn health(&self) -> Health {

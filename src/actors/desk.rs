@@ -220,21 +220,29 @@ impl Desk {
     /// # Errors
     /// When the quota is used up or the disk refuses.
     pub async fn begin_upload(&self) -> Result<UploadWriter, DeskError> {
+        let left = self.left(1, 1).await?;
+        Ok(self.cell.documents.begin(self.shared.config.http.max_upload_bytes.min(left)).await?)
+    }
+
+    /// The bytes that the quota leaves beside what is there; at least `bytes`, and `documents` documents.
+    async fn left(&self, documents: u64, bytes: u64) -> Result<u64, DeskError> {
         let (limits, totals) = (self.settings().limits.clone(), self.totals().await?);
-        if totals.documents >= limits.max_documents {
+        if totals.documents.saturating_add(documents) > limits.max_documents {
             return Err(DeskError::Quota(format!("{} documents of {}", totals.documents, limits.max_documents)));
         }
-        if totals.bytes >= limits.max_bytes {
+        let left = limits.max_bytes.saturating_sub(totals.bytes);
+        if bytes > left {
             return Err(DeskError::Quota(format!("{} bytes of {}", totals.bytes, limits.max_bytes)));
         }
-        let left = limits.max_bytes - totals.bytes;
-        Ok(self.cell.documents.begin(self.shared.config.http.max_upload_bytes.min(left)).await?)
+        Ok(left)
     }
 
     /// Ends an upload: durable and queued for ingestion when it returns.
     ///
     /// # Errors
-    /// When it is empty, the id belongs to the folder, or the disk refuses; then nothing has changed.
+    /// When it is empty, the id belongs to the folder, others that came to their end before it used up the quota, or the disk
+    /// refuses; then nothing has changed. When the ledger
+    /// refuses, the document may have come to stay without a job: sent again, it is what it was to be.
     pub async fn finish_upload(
         &self,
         upload: UploadWriter,
@@ -261,19 +269,25 @@ impl Desk {
         if !*open {
             return Err(DeskError::NoTenant);
         }
+        // Others that began beside it may have used up what was left for it then.
+        let (_arrival, documents, bytes) = self.cell.arriving.count(upload.received());
+        self.left(documents, bytes).await?;
         let stored = upload.finish(&id, &name, attributes).await?;
         let job = Job::queued(JobKind::Ingest, Some(id.clone()), by);
         let hash = stored.content_hash.ok_or(DeskError::NotFound("document"))?;
         let record = records::queued(&stored, hash, Some(job.id));
         let (document, job_id) = (record.status.clone(), job.id);
         let ledger = &self.shared.ledger;
-        ledger.save_job(&self.cell.id, job).await?;
-        ledger.save_documents(&self.cell.id, vec![record]).await?;
-        // An actor that is dead just now finds the document when it is started again.
+        let noted = match ledger.save_job(&self.cell.id, job).await {
+            Ok(()) => ledger.save_documents(&self.cell.id, vec![record]).await,
+            refused => refused,
+        };
+        // An actor that is dead just now finds the document when it is started again. It is there, so it is brought in even
+        // if the ledger does not know of it.
         if let Some(actor) = self.cell.actor.load_full() {
             let _ = actor.cast(IndexMsg::Changed(id, Some(job_id)));
         }
-        Ok(Upload { document, job_id })
+        Ok(noted.map(|()| Upload { document, job_id })?)
     }
 
     /// A page of documents.

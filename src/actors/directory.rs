@@ -140,8 +140,8 @@ impl Tenants {
     /// When `tenants/` cannot be read or the supervisor does not start.
     pub async fn start(parts: Parts) -> Result<Self, DeskError> {
         let Parts { config, engine, ledger, store, tokens, faults } = parts;
-        let builds = Arc::new(Semaphore::new(config.builds.concurrent));
-        let shared = Shared { config, engine, ledger, builds, faults };
+        let [builds, forecasts] = [(); 2].map(|()| Arc::new(Semaphore::new(config.builds.concurrent)));
+        let shared = Shared { config, engine, ledger, builds, forecasts, faults };
         let (supervisor, _) = Supervisor::spawn(None, Supervisor, shared.clone())
             .await
             .map_err(|error| DeskError::Settings(format!("the supervisor does not start: {error}")))?;
@@ -268,7 +268,12 @@ impl Tenants {
                         cell.change_settings(settings);
                         self.revive(&cell).await;
                     }
-                    None => self.adopt(id, settings).await?,
+                    None => {
+                        if let Err(error) = self.adopt(id, settings).await {
+                            tracing::error!(tenant.id = %id, error = %error, "{id} cannot be started");
+                            broken.insert(id.clone(), error.to_string());
+                        }
+                    }
                 },
             }
         }
@@ -305,7 +310,8 @@ impl Tenants {
     }
 
     pub(super) async fn adopt(&self, id: &TenantId, settings: TenantSettings) -> Result<(), DeskError> {
-        let documents = self.0.store.tenant(id)?;
+        let (store, wanted) = (self.0.store.clone(), id.clone());
+        let documents = blocking(move || Ok(store.tenant(&wanted)?)).await.map_err(super::work::desk_error)?;
         let config = &self.0.shared.config;
         let generations = Generations::new(&config.data_dir().join(id.as_str()));
         let metrics = TenantMetrics::register(id, config.metrics.max_tenants);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::cell::Cell;
 use super::desk::{Desk, JobTicket, Removed};
 use super::refusal::DeskError;
+use super::sync::forget_gone;
 use super::work::{Shared, Writer, begin, blocking, desk_error, finish, save_jobs};
 use crate::domain::{DocumentId, Job, JobCounts, JobKind, JobProblem, JobState, Receipt, Removal, StageName};
 use crate::engine::BuildError;
@@ -59,9 +60,12 @@ fn end(job: &mut Job, outcome: Result<Receipt, BuildError>) {
 
 async fn purge(cell: &Arc<Cell>, shared: &Shared) -> Result<Receipt, BuildError> {
     let unfinished = shared.ledger.unfinished_jobs(&cell.id).await?;
-    let building = unfinished.iter().any(|job| job.kind == JobKind::Reindex && job.state == JobState::Running);
+    let running = unfinished.iter().any(|job| job.kind == JobKind::Reindex && job.state == JobState::Running);
     let mut receipt = Receipt::default();
-    if building {
+    if let Some(number) = cell.building() {
+        receipt.unpurged.push(number);
+    } else if running {
+        // It has not begun to write, but may read what an earlier one left.
         receipt.unpurged.extend(cell.generations.partial_number()?);
     } else {
         let kept = Arc::clone(cell);
@@ -235,7 +239,7 @@ pub(super) async fn remove(cell: Arc<Cell>, shared: Shared, id: DocumentId, by: 
     let slot = Arc::clone(&cell.writer).lock_owned().await;
     let (kept, gone) = (Arc::clone(&cell), vec![id.clone()]);
     let mut taken = blocking(move || take_out(&kept, slot, &gone)).await.map_err(desk_error)?;
-    shared.ledger.forget_documents(&cell.id, vec![id.clone()]).await?;
+    forget_gone(&cell, &shared, vec![id.clone()]).await.map_err(desk_error)?;
     let removals = taken.remove(&id).unwrap_or_default();
     if stored.is_none() && removals.is_empty() {
         return Err(DeskError::NotFound("document"));

@@ -1,8 +1,12 @@
 //! Named places where tests make an actor fail.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::TenantId;
+
+/// How often what pauses asks whether it still is to.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Where something can be made to go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +15,10 @@ pub enum Place {
     Spawn,
     /// At every message.
     Handle,
+    /// After an index is open, before it is compared with the documents.
+    Opening,
+    /// While a round of changes is under way.
+    DuringRound,
     /// While a build is under way.
     DuringBuild,
     /// After a build is whole, before it is published.
@@ -24,6 +32,8 @@ pub enum Fault {
     Panic,
     /// Never going on.
     Hang,
+    /// Not going on for as long as it is wanted.
+    Pause,
 }
 
 /// Decides which faults happen; none, outside tests.
@@ -44,10 +54,13 @@ impl Faults {
     /// When a test wants it.
     pub(super) async fn pass(&self, tenant: &TenantId, place: Place) {
         let Some(decide) = &self.0 else { return };
-        match decide(tenant, place) {
-            None => {}
-            Some(Fault::Panic) => std::panic::panic_any(format!("a test wanted a panic at {place:?}")),
-            Some(Fault::Hang) => std::future::pending().await,
+        loop {
+            match decide(tenant, place) {
+                None => return,
+                Some(Fault::Panic) => std::panic::panic_any(format!("a test wanted a panic at {place:?}")),
+                Some(Fault::Hang) => std::future::pending().await,
+                Some(Fault::Pause) => tokio::time::sleep(PAUSE).await,
+            }
         }
     }
 }

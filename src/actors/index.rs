@@ -3,7 +3,6 @@
 //! `handle` takes microseconds: it notes what is wanted and starts tasks, at most one of each kind. What a task finds
 //! out comes back as a message. Everything it knows can be found again on disk, so its death loses nothing.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use crate::engine::BuildError;
 
 /// Documents that one round of changes takes at most, so that the first are visible before the last are read.
 const ROUND: usize = 256;
-/// Waits between attempts at a first build, in seconds.
+/// Waits between attempts at a first build, or at a round of changes that failed, in seconds.
 const RETRIES: [u64; 5] = [2, 5, 15, 30, 60];
 
 /// What an index actor hears.
@@ -72,14 +71,25 @@ pub(super) struct IndexState {
     opened: bool,
     opening: Option<AbortOnDropHandle<()>>,
     /// Changed documents that wait for the next round.
-    pending: BTreeMap<DocumentId, Vec<JobId>>,
-    applying: Option<AbortOnDropHandle<()>>,
+    pending: Round,
+    applying: Option<Applying>,
+    /// Whether a round failed a moment ago, and the next waits.
+    resting: bool,
+    /// Rounds that failed since the last good one.
+    rounds_failed: usize,
     scans: Scans,
     building: Option<Building>,
     /// The one build that follows the running one.
     next_build: Option<Job>,
     /// Builds that failed since the last good one.
     failures: usize,
+}
+
+/// A round under way.
+struct Applying {
+    /// What it was given, to be tried again if it fails.
+    round: Round,
+    _task: AbortOnDropHandle<()>,
 }
 
 /// A build under way.
@@ -105,8 +115,10 @@ impl Actor for IndexActor {
             shared,
             opened: false,
             opening: None,
-            pending: BTreeMap::new(),
+            pending: Round::new(),
             applying: None,
+            resting: false,
+            rounds_failed: 0,
             scans: Scans::default(),
             building: None,
             next_build: None,
@@ -159,9 +171,12 @@ impl IndexState {
                 for (id, job) in opened.changed {
                     self.pending.entry(id).or_default().extend(job);
                 }
-                match (opened.build.map(|job| *job), self.next_build.take()) {
-                    (Some(job), _) | (None, Some(job)) => self.start_build(me, job),
-                    (None, None) => self.cell.set_health(Health::Ready),
+                // One that was asked for meanwhile may be found on disk as well.
+                let found = opened.build.map(|job| *job);
+                self.next_build.take_if(|waiting| found.as_ref().is_some_and(|job| job.id == waiting.id));
+                match found.or_else(|| self.next_build.take()) {
+                    Some(job) => self.start_build(me, job),
+                    None => self.cell.set_health(Health::Ready),
                 }
                 self.apply(me);
                 self.scan_again(me);
@@ -173,26 +188,41 @@ impl IndexState {
     /// Starts a round of changes, unless one is under way or there is nothing to change yet.
     fn apply(&mut self, me: &ActorRef<IndexMsg>) {
         // Without a generation there is nothing to apply to: the first build takes all documents as they then are.
-        if !self.opened || self.applying.is_some() || self.pending.is_empty() || self.cell.snapshot().is_none() {
+        let can = self.opened && !self.resting && self.applying.is_none() && self.cell.snapshot().is_some();
+        if !can || self.pending.is_empty() {
             return;
         }
         let rest = self.pending.keys().nth(ROUND).cloned().map(|at| self.pending.split_off(&at)).unwrap_or_default();
         let round = std::mem::replace(&mut self.pending, rest);
-        let work = work::apply(Arc::clone(&self.cell), self.shared.clone(), round);
-        self.applying = Some(reporting(me, work, IndexMsg::Applied));
+        let work = work::apply(Arc::clone(&self.cell), self.shared.clone(), round.clone());
+        self.applying = Some(Applying { round, _task: reporting(me, work, IndexMsg::Applied) });
     }
 
     fn on_applied(&mut self, me: &ActorRef<IndexMsg>, outcome: Result<Round, BuildError>) {
-        self.applying = None;
-        match outcome {
+        let round = self.applying.take().map(|applying| applying.round).unwrap_or_default();
+        let again = match outcome {
             // Documents that changed again while they were read.
-            Ok(again) => again.into_iter().for_each(|(id, jobs)| self.pending.entry(id).or_default().extend(jobs)),
-            Err(error) => {
-                tracing::warn!(tenant.id = %self.cell.id, error = %error, "a round of changes failed");
-                self.cell.note_error(&error.to_string());
+            Ok(again) => {
+                self.rounds_failed = 0;
+                again
             }
-        }
+            Err(error) => {
+                tracing::warn!(tenant.id = %self.cell.id, error = %error, "a round of changes failed and is tried again");
+                self.cell.note_error(&error.to_string());
+                self.rest(me);
+                round
+            }
+        };
+        again.into_iter().for_each(|(id, jobs)| self.pending.entry(id).or_default().extend(jobs));
         self.apply(me);
+    }
+
+    /// Lets rounds wait, since what failed them, a full disk most likely, lasts.
+    fn rest(&mut self, me: &ActorRef<IndexMsg>) {
+        self.resting = true;
+        let wait = Duration::from_secs(RETRIES[self.rounds_failed.min(RETRIES.len() - 1)]);
+        self.rounds_failed += 1;
+        drop(me.send_after(wait, || IndexMsg::Retry));
     }
 
     /// Starts a scan, or marks that another must follow: the running one may have looked already, and before the first
@@ -233,7 +263,7 @@ impl IndexState {
     }
 
     fn remove(&mut self, id: DocumentId, by: String, reply: RpcReplyPort<Result<Removed, DeskError>>) {
-        self.pending.remove(&id);
+        // What waits to be read stays waiting: the round finds the document gone, and ends its jobs.
         let work = erase::remove(Arc::clone(&self.cell), self.shared.clone(), id, by);
         // Not tied to this actor's life: a removal that began is finished.
         tokio::spawn(async move { reply.send(work.await) });
@@ -377,6 +407,8 @@ impl IndexState {
             let job = self.next_build.take().unwrap_or_else(|| Job::queued(JobKind::Reindex, None, "boot"));
             self.start_build(me, job);
         }
+        self.resting = false;
+        self.apply(me);
     }
 }
 

@@ -1,6 +1,6 @@
-//! A tenant's doors: requests by rate, and requests at once.
+//! A tenant's doors: requests by rate, requests at once, and uploads that arrive together.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -60,6 +60,32 @@ impl Doors {
     }
 }
 
+/// Uploads of a tenant that are coming to their end, which the ledger's sums may not know yet.
+#[derive(Default)]
+pub(super) struct Arriving(Mutex<(u64, u64)>);
+
+/// One of them, until it is dropped.
+pub(super) struct Arrival<'a> {
+    arriving: &'a Arriving,
+    bytes: u64,
+}
+
+impl Arriving {
+    /// Counts an upload of `bytes`; returns how many documents and bytes arrive now, with it.
+    pub(super) fn count(&self, bytes: u64) -> (Arrival<'_>, u64, u64) {
+        let mut sums = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *sums = (sums.0 + 1, sums.1 + bytes);
+        (Arrival { arriving: self, bytes }, sums.0, sums.1)
+    }
+}
+
+impl Drop for Arrival<'_> {
+    fn drop(&mut self) {
+        let mut sums = self.arriving.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *sums = (sums.0 - 1, sums.1 - self.bytes);
+    }
+}
+
 /// At least 1 ms: a wait of nothing would be no refusal.
 fn wait(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1)
@@ -104,6 +130,18 @@ mod tests {
         assert!(doors.count().is_err());
         doors.change(&limits(3, 1));
         assert_eq!(doors.count().unwrap().remaining, 2);
+    }
+
+    #[test]
+    fn uploads_that_arrive_together_count_until_they_have_arrived() {
+        let arriving = Arriving::default();
+        let (first, documents, bytes) = arriving.count(10);
+        assert_eq!((documents, bytes), (1, 10));
+        let (_second, documents, bytes) = arriving.count(5);
+        assert_eq!((documents, bytes), (2, 15));
+        drop(first);
+        let (_third, documents, bytes) = arriving.count(1);
+        assert_eq!((documents, bytes), (2, 6));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Opening a tenant's index: what is on disk answers first, then it is compared with the documents there are.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::cell::Cell;
 use super::directory::Health;
+use super::faults::Place;
 use super::sync::compare;
 use super::work::{Shared, blocking, finish};
 use crate::domain::{ContentHash, DocumentId, Job, JobId, JobKind, JobProblem, JobState};
@@ -56,11 +57,13 @@ pub(super) async fn open(cell: Arc<Cell>, shared: Shared) -> Result<Opened, Buil
         finish(&mut job, JobState::Cancelled, None);
         shared.ledger.save_job(&cell.id, job).await?;
     }
-    if cell.snapshot().is_none() || reason == Some("damage") {
-        let job = build.unwrap_or_else(|| Job::queued(JobKind::Reindex, None, reason.unwrap_or("boot")));
+    shared.faults.pass(&cell.id, Place::Opening).await;
+    let queued = || Job::queued(JobKind::Reindex, None, reason.unwrap_or("boot"));
+    if cell.snapshot().is_none() {
         let jobs = waiting.into_iter().collect();
-        return Ok(Opened { changed: jobs, build: Some(Box::new(job)) });
+        return Ok(Opened { changed: jobs, build: Some(Box::new(build.unwrap_or_else(queued))) });
     }
+    let build = if reason == Some("damage") { Some(build.unwrap_or_else(queued)) } else { build };
     cell.set_health(Health::Ready);
     let mut changed = compare(&cell, &shared).await?;
     // A job whose document needs nothing more ends with the next round, which finds it done.
@@ -105,7 +108,7 @@ async fn open_generation(cell: &Arc<Cell>) -> Result<Option<&'static str>, Build
     .await
 }
 
-/// The newest whole generation that is left, without the documents that were deleted since.
+/// The newest whole generation that is left, without the documents that were deleted or replaced since.
 fn fall_back(cell: &Cell) -> Result<Option<GenerationWriter>, BuildError> {
     // One that failed its checks never serves by itself.
     let held = cell.generations.held()?;
@@ -114,11 +117,15 @@ fn fall_back(cell: &Cell) -> Result<Option<GenerationWriter>, BuildError> {
             cell.generations.quarantine(info.number)?;
             continue;
         };
-        let there: BTreeSet<DocumentId> = cell.documents.list()?.into_iter().map(|stored| stored.id).collect();
-        let gone: Vec<DocumentId> =
-            open.snapshot().documents().map(|entry| entry.id.clone()).filter(|id| !there.contains(id)).collect();
-        for id in gone {
-            open.remove(&id)?;
+        let there = cell.documents.list()?.into_iter().map(|stored| (stored.id.clone(), stored));
+        let there: BTreeMap<DocumentId, StoredDocument> = there.collect();
+        let built = open.snapshot();
+        for entry in built.documents() {
+            // What cannot be read now is read again before it answers.
+            let hash = there.get(&entry.id).and_then(|stored| hash_of(cell, stored, None).ok().flatten());
+            if hash != Some(entry.content_hash) {
+                open.remove(&entry.id)?;
+            }
         }
         open.commit()?;
         cell.generations.publish(&mut open)?;

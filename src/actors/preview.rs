@@ -20,12 +20,15 @@ const TELLING: u64 = 32;
 
 impl Desk {
     /// Works out what a rebuild would do now: reads and cuts every document that would not be taken over, embeds nothing but
-    /// a few texts of the built-in embedder to learn its pace, and changes nothing. Waits for its turn as a build does.
+    /// a few texts of the built-in embedder to learn its pace, and changes nothing. Waits for its turn among the forecasts of
+    /// all tenants, never among builds.
     ///
     /// # Errors
-    /// When the embedder's provider does not say what its vectors look like, or the disk refuses.
+    /// [`DeskError::Busy`] while one of this tenant is under way; when the embedder's provider does not say what its vectors
+    /// look like, or the disk refuses.
     pub async fn forecast(&self, fresh: bool) -> Result<Forecast, DeskError> {
-        let turn = Arc::clone(&self.shared.builds).acquire_owned().await;
+        let Ok(_alone) = Arc::clone(&self.cell.forecasting).try_lock_owned() else { return Err(DeskError::Busy) };
+        let turn = Arc::clone(&self.shared.forecasts).acquire_owned().await;
         let _turn = turn.map_err(|_| DeskError::Unresponsive)?;
         let settings = self.settings();
         let spec = self.shared.engine.spec(&settings).await?;

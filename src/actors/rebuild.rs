@@ -18,12 +18,13 @@ use super::open::hash_of;
 use super::records;
 use super::stop::Stop;
 use super::swap;
+use super::sync::forget_gone;
 use super::trial;
 use super::work::{Shared, begin, blocking, finish, note_failure};
 use crate::domain::{ContentHash, DocumentId, Job, JobCounts, JobProblem, JobState, StageName, Timestamp};
 use crate::engine::{Build, BuildError, Pipeline, PrepareError, Prepared};
-use crate::index::{GenerationWriter, Snapshot};
-use crate::store::StoredDocument;
+use crate::index::{GenerationWriter, IndexError, Snapshot};
+use crate::store::{StoreError, StoredDocument};
 
 /// How often a running job's counts are written down.
 const NOTED_EVERY: Duration = Duration::from_millis(250);
@@ -116,6 +117,7 @@ async fn run(
     let wanted = spec.clone();
     let writer = blocking(move || Ok(generations.begin(&wanted, &reason)?)).await?;
     let number = writer.snapshot().generation();
+    let _under_way = cell.note_building(number);
     let patience = Some(shared.config.builds.patience);
     let build = Build { documents: cell.documents.clone(), spec, donors, patience };
     let ids = stored.into_iter().map(|document| document.id).collect();
@@ -134,7 +136,7 @@ async fn run(
         other => other,
     };
     match filled {
-        Ok((writer, _, true)) => trial::hold(cell, job, writer).await,
+        Ok((writer, written, true)) => swap::hold(cell, job, writer, written).await,
         Ok((writer, written, false)) => swap::swap(cell, shared, job, writer, written).await,
         Err(error) => {
             let generations = cell.generations.clone();
@@ -197,13 +199,16 @@ async fn fill(
                 Err(error) => give_up_or_note(cell, shared, job, &id, error).await?,
             }
         }
-        for prepared in &ready {
-            count(job, prepared);
+        let put;
+        (writer, put) = put_all(writer, ready).await?;
+        for (stored, counts) in put.done {
+            count(&mut job.counts, counts);
+            written.insert(stored.id.clone(), stored);
+        }
+        for (id, refused) in put.refused {
+            give_up_or_note(cell, shared, job, &id, refused.into()).await?;
         }
         progress(job, &pipeline);
-        let done;
-        (writer, done) = put_all(writer, ready).await?;
-        written.extend(done.iter().map(|stored| (stored.id.clone(), stored.clone())));
         let keeps = job.counts.texts_embedded - kept >= KEPT_AFTER_TEXTS;
         if keeps {
             kept = job.counts.texts_embedded;
@@ -276,7 +281,8 @@ async fn listed(cell: &Arc<Cell>, shared: &Shared) -> Result<Vec<StoredDocument>
             if record.is_none_or(|record| {
                 record.modified_ns != document.modified_ns || record.status.bytes != document.bytes
             }) {
-                let hash = hash_of(&kept, document, None)?.unwrap_or_else(|| ContentHash::of(&[]));
+                // What cannot be read says so when its turn comes.
+                let hash = hash_of(&kept, document, None).ok().flatten().unwrap_or_else(|| ContentHash::of(&[]));
                 notes.push(records::queued(document, hash, record.and_then(|record| record.status.job_id)));
             }
         }
@@ -284,11 +290,12 @@ async fn listed(cell: &Arc<Cell>, shared: &Shared) -> Result<Vec<StoredDocument>
     })
     .await?;
     shared.ledger.save_documents(&cell.id, notes).await?;
-    shared.ledger.forget_documents(&cell.id, gone).await?;
+    forget_gone(cell, shared, gone).await?;
     Ok(stored)
 }
 
-/// A document that cannot be read fails alone; an embedder or disk that fails would fail them all, so the build ends.
+/// A document that cannot be read or kept fails alone; an embedder or index that fails, or a full disk, would fail them
+/// all, so the build ends.
 async fn give_up_or_note(
     cell: &Cell,
     shared: &Shared,
@@ -298,8 +305,8 @@ async fn give_up_or_note(
 ) -> Result<(), BuildError> {
     match error {
         PrepareError::Embed(error) => Err(error.into()),
-        PrepareError::Store(error) => Err(error.into()),
-        PrepareError::Index(error) => Err(error.into()),
+        PrepareError::Store(error @ StoreError::NoSpace) => Err(error.into()),
+        PrepareError::Index(error) if !matches!(error, IndexError::Refused { .. }) => Err(error.into()),
         error => {
             job.counts.documents_failed += 1;
             note_failure(cell, shared, id, &error.problem()).await
@@ -307,27 +314,47 @@ async fn give_up_or_note(
     }
 }
 
-fn count(job: &mut Job, prepared: &Prepared) {
-    let counts = &mut job.counts;
-    counts.documents_done += 1;
-    counts.bytes += prepared.stored.bytes;
-    counts.documents_reused += u64::from(prepared.carried);
-    counts.chunks += prepared.document.chunks.len() as u64;
-    counts.texts_embedded += prepared.texts_embedded;
-    counts.model_tokens += prepared.model_tokens;
+/// What a document adds to its build's counts.
+fn counts_of(prepared: &Prepared) -> JobCounts {
+    JobCounts {
+        documents_done: 1,
+        bytes: prepared.stored.bytes,
+        documents_reused: prepared.carried.into(),
+        chunks: prepared.document.chunks.len() as u64,
+        texts_embedded: prepared.texts_embedded,
+        model_tokens: prepared.model_tokens,
+        ..JobCounts::default()
+    }
 }
 
-async fn put_all(
-    mut writer: GenerationWriter,
-    ready: Vec<Prepared>,
-) -> Result<(GenerationWriter, Vec<StoredDocument>), BuildError> {
+fn count(counts: &mut JobCounts, more: JobCounts) {
+    counts.documents_done += more.documents_done;
+    counts.bytes += more.bytes;
+    counts.documents_reused += more.documents_reused;
+    counts.chunks += more.chunks;
+    counts.texts_embedded += more.texts_embedded;
+    counts.model_tokens += more.model_tokens;
+}
+
+/// What of a group was written, and what the index refused.
+#[derive(Default)]
+struct Put {
+    done: Vec<(StoredDocument, JobCounts)>,
+    refused: Vec<(DocumentId, IndexError)>,
+}
+
+async fn put_all(mut writer: GenerationWriter, ready: Vec<Prepared>) -> Result<(GenerationWriter, Put), BuildError> {
     blocking(move || {
-        let mut stored = Vec::with_capacity(ready.len());
+        let mut put = Put::default();
         for prepared in ready {
-            writer.upsert(prepared.document)?;
-            stored.push(prepared.stored);
+            let counts = counts_of(&prepared);
+            match writer.upsert(prepared.document) {
+                Ok(()) => put.done.push((prepared.stored, counts)),
+                Err(refused @ IndexError::Refused { .. }) => put.refused.push((prepared.stored.id, refused)),
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok((writer, stored))
+        Ok((writer, put))
     })
     .await
 }

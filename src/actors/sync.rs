@@ -288,11 +288,17 @@ impl Found {
         }
         // Before its old name is forgotten, so that a list shows what moved under both rather than under none.
         shared.ledger.save_documents(&cell.id, self.notes).await?;
-        let (kept, forgotten) = (Arc::clone(cell), self.forgotten);
-        let forgotten = blocking(move || still_gone(&kept, forgotten)).await?;
-        shared.ledger.forget_documents(&cell.id, forgotten).await?;
+        forget_gone(cell, shared, self.forgotten).await?;
         Ok(compared)
     }
+}
+
+/// Forgets those of `ids` that are gone. No upload comes to its end meanwhile, or its record would be forgotten too.
+pub(super) async fn forget_gone(cell: &Arc<Cell>, shared: &Shared, ids: Vec<DocumentId>) -> Result<(), BuildError> {
+    let _no_upload = cell.open.write().await;
+    let kept = Arc::clone(cell);
+    let gone = blocking(move || still_gone(&kept, ids)).await?;
+    Ok(shared.ledger.forget_documents(&cell.id, gone).await?)
 }
 
 /// Those of `ids` that the store does not have at this moment: one may have been uploaded again meanwhile.

@@ -7,10 +7,10 @@ use super::cell::Cell;
 use super::desk::Desk;
 use super::refusal::DeskError;
 use super::work::{Shared, blocking};
-use crate::domain::{Checks, DocumentId, Expected, Golden, GoldenCheck, Job, JobProblem, StageName, Timestamp};
+use crate::domain::{Checks, Expected, Golden, GoldenCheck, Job, JobProblem, StageName, Timestamp};
 use crate::embed::EmbedError;
 use crate::engine::{BuildError, SearchError};
-use crate::index::{GenerationWriter, Snapshot};
+use crate::index::Snapshot;
 use crate::telemetry;
 
 /// The note of a generation's checks, beside its files.
@@ -135,20 +135,6 @@ async fn checked(
         checks.replay = shared.engine.check_replay(built, serving, &settings, asked).await?;
     }
     Ok(checks)
-}
-
-/// Keeps a generation that failed its checks without letting it serve.
-pub(super) async fn hold(
-    cell: &Arc<Cell>,
-    job: &mut Job,
-    mut writer: GenerationWriter,
-) -> Result<Vec<DocumentId>, BuildError> {
-    let generations = cell.generations.clone();
-    let number = writer.snapshot().generation();
-    blocking(move || Ok(generations.hold(&mut writer)?)).await?;
-    job.generation = Some(number);
-    tracing::warn!(tenant.id = %cell.id, index.generation = number, "generation {number} of {} failed its checks and is held back", cell.id);
-    Ok(Vec::new())
 }
 
 /// What the job says of the golden questions; nothing when all went well.

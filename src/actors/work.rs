@@ -12,9 +12,10 @@ use futures_util::future::try_join_all;
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 use super::cell::Cell;
-use super::faults::Faults;
+use super::faults::{Faults, Place};
 use super::records;
 use super::refusal::DeskError;
+use super::sync::forget_gone;
 use crate::config::Config;
 use crate::domain::{DocumentId, Job, JobCounts, JobId, JobProblem, JobState, StageName, TenantId, Timestamp};
 use crate::engine::{Build, BuildError, Engine, PrepareError, Prepared, Step};
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub ledger: Ledger,
     /// Bounds the builds of all tenants together.
     pub builds: Arc<Semaphore>,
+    /// Bounds the forecasts of all tenants together, apart from builds, which they must not hold up.
+    pub forecasts: Arc<Semaphore>,
     pub faults: Faults,
 }
 
@@ -61,7 +64,8 @@ pub(super) async fn apply(cell: Arc<Cell>, shared: Shared, mut round: Round) -> 
     let spec = snapshot.spec().clone();
     let donors = vec![snapshot.as_ref().clone()];
     let build = Build { documents: cell.documents.clone(), spec: spec.clone(), donors, patience: None };
-    start_jobs(&cell, &shared, &round).await?;
+    start_jobs(&cell, &shared, &mut round).await?;
+    shared.faults.pass(&cell.id, Place::DuringRound).await;
     let mut pipeline = shared.engine.prepare(build, round.keys().cloned().collect())?;
     let mut again = Round::new();
     loop {
@@ -206,18 +210,29 @@ fn put(cell: &Cell, open: &mut GenerationWriter, prepared: Prepared) -> Result<O
         }
         Some(_) => {
             let record = records::live(&prepared.stored, &prepared.document.entry, None);
-            open.upsert(prepared.document)?;
-            Ok(Outcome::Live(Box::new(record), prepared.texts_embedded))
+            match open.upsert(prepared.document) {
+                Ok(()) => Ok(Outcome::Live(Box::new(record), prepared.texts_embedded)),
+                // It fails alone, and what it said before must not answer any more.
+                Err(refused @ IndexError::Refused { .. }) => {
+                    open.remove(&id)?;
+                    Ok(Outcome::Failed(id, refused.into()))
+                }
+                Err(error) => Err(error.into()),
+            }
         }
     }
 }
 
-async fn start_jobs(cell: &Cell, shared: &Shared, round: &Round) -> Result<(), BuildError> {
-    for id in round.values().flatten() {
-        if let Some(mut job) = shared.ledger.job(&cell.id, *id).await? {
-            begin(&mut job);
-            job.stage = Some(StageName::Extract);
-            shared.ledger.save_job(&cell.id, job).await?;
+/// Begins the jobs of a round; leaves out those that a round before this one ended, which then failed.
+async fn start_jobs(cell: &Cell, shared: &Shared, round: &mut Round) -> Result<(), BuildError> {
+    for jobs in round.values_mut() {
+        for id in std::mem::take(jobs) {
+            if let Some(mut job) = shared.ledger.job(&cell.id, id).await?.filter(|job| !job.state.is_final()) {
+                begin(&mut job);
+                job.stage = Some(StageName::Extract);
+                shared.ledger.save_job(&cell.id, job).await?;
+                jobs.push(id);
+            }
         }
     }
     Ok(())
@@ -239,12 +254,12 @@ async fn note_read(cell: &Cell, shared: &Shared, round: &Round, read: Vec<Docume
 }
 
 /// Writes a document's end into its record and jobs.
-async fn settle(cell: &Cell, shared: &Shared, outcome: Outcome, jobs: Vec<JobId>) -> Result<(), BuildError> {
+async fn settle(cell: &Arc<Cell>, shared: &Shared, outcome: Outcome, jobs: Vec<JobId>) -> Result<(), BuildError> {
     let mut counts = JobCounts { documents_total: 1, ..JobCounts::default() };
     let (state, problem) = match outcome {
         Outcome::Again(_) => return Ok(()),
         Outcome::Gone(id) => {
-            shared.ledger.forget_documents(&cell.id, vec![id]).await?;
+            forget_gone(cell, shared, vec![id]).await?;
             (JobState::Cancelled, None)
         }
         Outcome::Live(mut record, embedded) => {

@@ -73,6 +73,12 @@ impl UploadWriter {
         if self.gathered.len() >= GATHERED { self.flush(false).await } else { Ok(()) }
     }
 
+    /// Bytes written so far.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
     /// Makes the document durable under `id` in place of an earlier upload of the same id: bytes and sidecar fsynced,
     /// renamed, folder fsynced. Goes through to the end even when the caller stops waiting.
     ///

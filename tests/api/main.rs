@@ -17,6 +17,7 @@ mod injection;
 mod jobs;
 mod lifecycle;
 mod lookback;
+mod meanwhile;
 mod model;
 mod process;
 mod proof;
