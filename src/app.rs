@@ -123,6 +123,8 @@ impl App {
         let address = listener.local_addr()?;
         self.lock.note(address)?;
         tokio::spawn(telemetry::upkeep(self.state.metrics.clone(), stop.clone()));
+        let tenants = self.state.tenants.clone();
+        tokio::spawn(async move { tenants.warm_up().await });
         tokio::spawn(count_jobs(self.state.ledger.clone(), stop.clone()));
         tokio::spawn(forget_old(self.state.ledger.clone(), self.state.config.keep.clone(), stop.clone()));
         let drained = http::serve(listener, self.state.clone(), stop).await;

@@ -12,8 +12,8 @@ mod tenant;
 
 pub use self::logs::{LogsError, init_logs};
 pub use self::metrics::{
-    InFlight, actor_restarted, auth_failed, citations_dropped, documents_failed, embed_cache, embed_request,
-    http_in_flight, http_route, http_served, install_metrics, invariant_violated, job_stage, jobs, jobs_stalled,
-    llm_request, scrape, upkeep,
+    CallOutcome, Calls, InFlight, Invariant, actor_restarted, auth_failed, citations_dropped, documents_failed,
+    embed_cache, http_in_flight, http_route, http_served, install_metrics, invariant_violated, job_stage, jobs,
+    jobs_stalled, provider_called, provider_known, scrape, upkeep,
 };
 pub use self::tenant::{QueryOutcome, QueryStage, TenantMetrics};

@@ -195,17 +195,6 @@ impl Tokens {
         .await
     }
 
-    /// Learns of tokens that another process revoked, such as the command line beside a running server.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn refresh(&self) -> Result<(), LedgerError> {
-        let ledger = self.0.ledger.clone();
-        let read = tokio::task::spawn_blocking(move || ledger.revoked_tokens()).await;
-        self.refuse(&read.map_err(|died| LedgerError::Failed(died.to_string()))??);
-        Ok(())
-    }
-
     /// Lets these in no more. Nothing ever takes one out, so that no two changes can undo each other.
     fn refuse(&self, jtis: &[String]) {
         if jtis.iter().all(|jti| self.0.revoked.load().contains(jti)) {

@@ -13,8 +13,8 @@ use tokio::sync::{RwLock, Semaphore, watch};
 
 use super::cancelled::Cancelled;
 use super::directory::{Health, TenantStatus};
-use super::index::IndexMsg;
 use super::jobs::MOST_FOLLOWERS;
+use super::letter::Letter;
 use super::limits::{Arriving, Doors};
 use super::lookback::LookedBack;
 use crate::config::TenantSettings;
@@ -52,7 +52,7 @@ pub(super) struct Cell {
     pub purging: Arc<tokio::sync::Mutex<()>>,
     /// Held while a forecast is under way.
     pub forecasting: Arc<tokio::sync::Mutex<()>>,
-    pub actor: ArcSwapOption<ActorRef<IndexMsg>>,
+    pub actor: ArcSwapOption<ActorRef<Letter>>,
     pub(super) looked_back: LookedBack,
     snapshot: ArcSwapOption<Snapshot>,
     /// The generation being built; 0 for none.

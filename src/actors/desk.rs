@@ -4,7 +4,7 @@
 //! job and limit of the tenant is reached through it; so no id in a request can select another tenant.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ractor::rpc::CallResult;
 use ractor::{ActorRef, RpcReplyPort};
@@ -14,6 +14,7 @@ use super::asked::Asked;
 use super::cell::Cell;
 use super::directory::{Health, TenantStatus};
 use super::index::IndexMsg;
+use super::letter::Letter;
 use super::records;
 use super::refusal::DeskError;
 use super::supervisor::SupervisorMsg;
@@ -26,7 +27,7 @@ use crate::domain::{
 use crate::index::Snapshot;
 use crate::ledger::{DocumentTotals, Listed, Page};
 use crate::store::UploadWriter;
-use crate::telemetry::QueryOutcome;
+use crate::telemetry::{QueryOutcome, QueryStage};
 
 /// A question as it came in, before it is checked against the tenant's settings.
 #[derive(Debug, Clone, Default)]
@@ -146,10 +147,11 @@ impl Desk {
     /// # Errors
     /// When the question is refused, the index is not ready, or too many ask at once.
     pub async fn ask(&self, ask: Ask) -> Result<Answer, DeskError> {
+        let begun = Instant::now();
         let (settings, metrics, generation) = (self.settings(), &self.cell.metrics, ask.generation);
         let (question, conversation) = self.question(ask, &settings)?;
         let _permit = self.enter("concurrency")?;
-        let snapshot = self.state_of(generation).await?;
+        let snapshot = self.waited(begun, generation).await?;
         let answer = self.shared.engine.ask(&snapshot, question, conversation.as_ref(), &settings, metrics).await;
         answer.inspect_err(|_| metrics.query(QueryOutcome::Error)).map_err(Into::into)
     }
@@ -159,10 +161,11 @@ impl Desk {
     /// # Errors
     /// As [`Desk::ask`].
     pub async fn begin_answer(&self, ask: Ask) -> Result<Asked, DeskError> {
+        let begun = Instant::now();
         let (settings, metrics, generation) = (self.settings(), &self.cell.metrics, ask.generation);
         let (question, conversation) = self.question(ask, &settings)?;
         let permit = self.enter("concurrency")?;
-        let snapshot = self.state_of(generation).await?;
+        let snapshot = self.waited(begun, generation).await?;
         let found = self.shared.engine.evidence(&snapshot, question, conversation.as_ref(), &settings, metrics).await;
         let found = found.inspect_err(|_| metrics.query(QueryOutcome::Error))?;
         let (engine, metrics) = (self.shared.engine.clone(), metrics.clone());
@@ -174,10 +177,11 @@ impl Desk {
     /// # Errors
     /// As [`Desk::ask`].
     pub async fn search(&self, ask: Ask) -> Result<SearchReply, DeskError> {
+        let begun = Instant::now();
         let (settings, generation) = (self.settings(), ask.generation);
         let (question, _) = self.question(ask, &settings)?;
         let _permit = self.enter("concurrency")?;
-        let snapshot = self.state_of(generation).await?;
+        let snapshot = self.waited(begun, generation).await?;
         Ok(self.shared.engine.search(&snapshot, &question, &settings.retrieval, &self.cell.metrics).await?)
     }
 
@@ -206,6 +210,13 @@ impl Desk {
 
     pub(super) fn enter(&self, policy: &'static str) -> Result<OwnedSemaphorePermit, DeskError> {
         self.cell.doors.enter().inspect_err(|_| self.cell.metrics.rate_limited(policy))
+    }
+
+    /// The state that is asked of; what the question waited for it since `begun` is timed.
+    async fn waited(&self, begun: Instant, generation: Option<u64>) -> Result<Arc<Snapshot>, DeskError> {
+        let snapshot = self.state_of(generation).await;
+        self.cell.metrics.stage(QueryStage::Queue, begun.elapsed());
+        snapshot
     }
 
     pub(super) fn snapshot(&self) -> Result<Arc<Snapshot>, DeskError> {
@@ -285,7 +296,7 @@ impl Desk {
         // An actor that is dead just now finds the document when it is started again. It is there, so it is brought in even
         // if the ledger does not know of it.
         if let Some(actor) = self.cell.actor.load_full() {
-            let _ = actor.cast(IndexMsg::Changed(id, Some(job_id)));
+            let _ = actor.cast(Letter::new(&self.cell, IndexMsg::Changed(id, Some(job_id))));
         }
         Ok(noted.map(|()| Upload { document, job_id })?)
     }
@@ -373,7 +384,7 @@ impl Desk {
             Health::Quarantined { cause } => DeskError::Quarantined(cause),
             _ => DeskError::Unresponsive,
         })?;
-        match actor.call(message, Some(PATIENCE)).await {
+        match actor.call(|reply| Letter::new(&self.cell, message(reply)), Some(PATIENCE)).await {
             Ok(CallResult::Success(reply)) => Ok(reply),
             _ => Err(DeskError::Unresponsive),
         }

@@ -17,13 +17,16 @@ use super::supervisor::{Supervisor, SupervisorMsg};
 use super::work::{Shared, blocking};
 use super::{Desk, DeskError, removal};
 use crate::access::{Caller, Operator, Tokens};
-use crate::config::{Config, TenantSettings};
+use crate::config::{Config, EmbedderRef, TenantSettings};
 use crate::domain::{TenantId, Timestamp};
 use crate::engine::Engine;
 use crate::index::Generations;
 use crate::ledger::Ledger;
 use crate::store::DocumentStore;
 use crate::telemetry::TenantMetrics;
+
+/// How long the built-in model's loading waits at most for the tenants, whose own start goes ahead.
+const WARM_UP: Duration = Duration::from_secs(5);
 
 /// How a tenant fares.
 #[derive(Debug, Clone, PartialEq)]
@@ -209,6 +212,17 @@ impl Tenants {
             }
         };
         let _ = tokio::time::timeout(limit, all).await;
+    }
+
+    /// Loads the model in the binary once the tenants are settled, where one of them asks it, so that the first question
+    /// need not wait for that.
+    pub async fn warm_up(&self) {
+        self.settled(WARM_UP).await;
+        let asked =
+            self.0.living.load().values().any(|cell| cell.settings.load().retrieval.embedder == EmbedderRef::Builtin);
+        if asked && let Err(error) = self.0.shared.engine.warm_up().await {
+            tracing::warn!(error = %error, "the built-in model could not be loaded ahead of the first question");
+        }
     }
 
     /// Adds a tenant with this file (TOML), durably, and starts it.

@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::cell::Cell;
 use super::index::IndexMsg;
+use super::letter::Letter;
 use crate::config::{Config, Watch};
 use crate::domain::TenantId;
 use crate::store;
@@ -147,8 +148,9 @@ async fn relay(living: &Living, stirred: &Stirred) {
         let (due, wait) = stirred.due(living);
         for tenant in due {
             // One that is dead just now compares when it is started again; one that is no tenant has nobody to tell.
-            if let Some(actor) = living.load().get(&tenant).and_then(|cell| cell.actor.load_full()) {
-                let _ = actor.cast(IndexMsg::Scan);
+            let told = living.load().get(&tenant).and_then(|cell| Some((Arc::clone(cell), cell.actor.load_full()?)));
+            if let Some((cell, actor)) = told {
+                let _ = actor.cast(Letter::new(&cell, IndexMsg::Scan));
             }
         }
         match wait {

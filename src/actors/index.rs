@@ -15,6 +15,7 @@ use super::directory::Health;
 use super::erase;
 use super::faults::Place;
 use super::history::{self, Activated};
+use super::letter::Letter;
 use super::open::{self, Opened};
 use super::rebuild;
 use super::refusal::DeskError;
@@ -100,13 +101,13 @@ struct Building {
 }
 
 impl Actor for IndexActor {
-    type Msg = IndexMsg;
+    type Msg = Letter;
     type State = IndexState;
     type Arguments = IndexArgs;
 
     async fn pre_start(
         &self,
-        me: ActorRef<IndexMsg>,
+        me: ActorRef<Letter>,
         IndexArgs { cell, shared }: IndexArgs,
     ) -> Result<IndexState, ActorProcessingErr> {
         shared.faults.pass(&cell.id, Place::Spawn).await;
@@ -130,10 +131,11 @@ impl Actor for IndexActor {
 
     async fn handle(
         &self,
-        me: ActorRef<IndexMsg>,
-        message: IndexMsg,
+        me: ActorRef<Letter>,
+        letter: Letter,
         state: &mut IndexState,
     ) -> Result<(), ActorProcessingErr> {
+        let message = letter.open();
         state.shared.faults.pass(&state.cell.id, Place::Handle).await;
         match message {
             IndexMsg::Changed(id, job) => {
@@ -152,18 +154,17 @@ impl Actor for IndexActor {
             IndexMsg::Scanned(outcome) => state.on_scanned(&me, outcome),
             IndexMsg::Retry => state.on_retry(&me),
         }
-        state.cell.metrics.mailbox(0);
         Ok(())
     }
 }
 
 impl IndexState {
-    fn open(&mut self, me: &ActorRef<IndexMsg>) {
+    fn open(&mut self, me: &ActorRef<Letter>) {
         let work = open::open(Arc::clone(&self.cell), self.shared.clone());
-        self.opening = Some(reporting(me, work, IndexMsg::Opened));
+        self.opening = Some(reporting(&self.cell, me, work, IndexMsg::Opened));
     }
 
-    fn on_opened(&mut self, me: &ActorRef<IndexMsg>, outcome: Result<Opened, BuildError>) {
+    fn on_opened(&mut self, me: &ActorRef<Letter>, outcome: Result<Opened, BuildError>) {
         self.opening = None;
         match outcome {
             Ok(opened) => {
@@ -186,7 +187,7 @@ impl IndexState {
     }
 
     /// Starts a round of changes, unless one is under way or there is nothing to change yet.
-    fn apply(&mut self, me: &ActorRef<IndexMsg>) {
+    fn apply(&mut self, me: &ActorRef<Letter>) {
         // Without a generation there is nothing to apply to: the first build takes all documents as they then are.
         let can = self.opened && !self.resting && self.applying.is_none() && self.cell.snapshot().is_some();
         if !can || self.pending.is_empty() {
@@ -195,10 +196,10 @@ impl IndexState {
         let rest = self.pending.keys().nth(ROUND).cloned().map(|at| self.pending.split_off(&at)).unwrap_or_default();
         let round = std::mem::replace(&mut self.pending, rest);
         let work = work::apply(Arc::clone(&self.cell), self.shared.clone(), round.clone());
-        self.applying = Some(Applying { round, _task: reporting(me, work, IndexMsg::Applied) });
+        self.applying = Some(Applying { round, _task: reporting(&self.cell, me, work, IndexMsg::Applied) });
     }
 
-    fn on_applied(&mut self, me: &ActorRef<IndexMsg>, outcome: Result<Round, BuildError>) {
+    fn on_applied(&mut self, me: &ActorRef<Letter>, outcome: Result<Round, BuildError>) {
         let round = self.applying.take().map(|applying| applying.round).unwrap_or_default();
         let again = match outcome {
             // Documents that changed again while they were read.
@@ -213,29 +214,36 @@ impl IndexState {
                 round
             }
         };
-        again.into_iter().for_each(|(id, jobs)| self.pending.entry(id).or_default().extend(jobs));
+        for (id, jobs) in again {
+            self.pending.entry(id).or_default().extend(jobs);
+        }
         self.apply(me);
     }
 
+    fn later(&self, me: &ActorRef<Letter>, wait: Duration, message: fn() -> IndexMsg) {
+        let cell = Arc::clone(&self.cell);
+        drop(me.send_after(wait, move || Letter::new(&cell, message())));
+    }
+
     /// Lets rounds wait, since what failed them, a full disk most likely, lasts.
-    fn rest(&mut self, me: &ActorRef<IndexMsg>) {
+    fn rest(&mut self, me: &ActorRef<Letter>) {
         self.resting = true;
         let wait = Duration::from_secs(RETRIES[self.rounds_failed.min(RETRIES.len() - 1)]);
         self.rounds_failed += 1;
-        drop(me.send_after(wait, || IndexMsg::Retry));
+        self.later(me, wait, || IndexMsg::Retry);
     }
 
     /// Starts a scan, or marks that another must follow: the running one may have looked already, and before the first
     /// generation there is nothing to compare with.
-    fn scan(&mut self, me: &ActorRef<IndexMsg>) {
+    fn scan(&mut self, me: &ActorRef<Letter>) {
         self.scans.again = !self.opened || self.scans.running.is_some() || self.cell.snapshot().is_none();
         if !self.scans.again {
             let work = self.scans.scan(Arc::clone(&self.cell), self.shared.clone());
-            self.scans.running = Some(reporting(me, work, IndexMsg::Scanned));
+            self.scans.running = Some(reporting(&self.cell, me, work, IndexMsg::Scanned));
         }
     }
 
-    fn on_scanned(&mut self, me: &ActorRef<IndexMsg>, outcome: Result<Scanned, BuildError>) {
+    fn on_scanned(&mut self, me: &ActorRef<Letter>, outcome: Result<Scanned, BuildError>) {
         self.scans.running = None;
         match outcome {
             Ok(scanned) => {
@@ -243,7 +251,7 @@ impl IndexState {
                     self.pending.entry(id).or_default().push(job);
                 }
                 if let Some(wait) = scanned.look_again {
-                    drop(me.send_after(wait, || IndexMsg::Scan));
+                    self.later(me, wait, || IndexMsg::Scan);
                 }
                 self.apply(me);
             }
@@ -256,7 +264,7 @@ impl IndexState {
     }
 
     /// Makes up for a scan that could not begin.
-    fn scan_again(&mut self, me: &ActorRef<IndexMsg>) {
+    fn scan_again(&mut self, me: &ActorRef<Letter>) {
         if self.scans.again {
             self.scan(me);
         }
@@ -269,7 +277,7 @@ impl IndexState {
         tokio::spawn(async move { reply.send(work.await) });
     }
 
-    fn rebuild(&mut self, me: &ActorRef<IndexMsg>, job: Job, reply: RpcReplyPort<Result<JobTicket, DeskError>>) {
+    fn rebuild(&mut self, me: &ActorRef<Letter>, job: Job, reply: RpcReplyPort<Result<JobTicket, DeskError>>) {
         if let Some(waiting) = &self.next_build {
             let joined = JobTicket { job_id: waiting.id, joined: true };
             let same = waiting.fresh == job.fresh;
@@ -295,7 +303,8 @@ impl IndexState {
             // A build that could not be written down is not begun.
             if refused { Ok(Vec::new()) } else { build.await }
         };
-        self.building = Some(Building { job: ticket.job_id, stop, _task: reporting(me, noted, IndexMsg::Built) });
+        self.building =
+            Some(Building { job: ticket.job_id, stop, _task: reporting(&self.cell, me, noted, IndexMsg::Built) });
     }
 
     /// Stops a job; false when it is unknown here, since it has ended.
@@ -335,18 +344,18 @@ impl IndexState {
 
     fn activate(
         &mut self,
-        me: &ActorRef<IndexMsg>,
+        me: &ActorRef<Letter>,
         number: u64,
         force: bool,
         reply: RpcReplyPort<Result<Activated, DeskError>>,
     ) {
         let work = history::activate(Arc::clone(&self.cell), self.shared.clone(), number, force);
-        let me = me.clone();
+        let (cell, me) = (Arc::clone(&self.cell), me.clone());
         // Not tied to this actor's life, as with a removal.
         tokio::spawn(async move {
             let outcome = work.await.map(|(activated, changed)| {
                 for id in changed {
-                    let _ = me.cast(IndexMsg::Changed(id, None));
+                    let _ = me.cast(Letter::new(&cell, IndexMsg::Changed(id, None)));
                 }
                 activated
             });
@@ -354,16 +363,16 @@ impl IndexState {
         });
     }
 
-    fn start_build(&mut self, me: &ActorRef<IndexMsg>, job: Job) {
+    fn start_build(&mut self, me: &ActorRef<Letter>, job: Job) {
         if self.cell.snapshot().is_none() {
             self.cell.set_health(Health::Building { since: Timestamp::now() });
         }
         let (id, stop) = (job.id, Stop::default());
         let work = rebuild::build(Arc::clone(&self.cell), self.shared.clone(), job, stop.clone());
-        self.building = Some(Building { job: id, stop, _task: reporting(me, work, IndexMsg::Built) });
+        self.building = Some(Building { job: id, stop, _task: reporting(&self.cell, me, work, IndexMsg::Built) });
     }
 
-    fn on_built(&mut self, me: &ActorRef<IndexMsg>, outcome: Result<Vec<DocumentId>, BuildError>) {
+    fn on_built(&mut self, me: &ActorRef<Letter>, outcome: Result<Vec<DocumentId>, BuildError>) {
         self.building = None;
         match outcome {
             Ok(again) => {
@@ -384,7 +393,7 @@ impl IndexState {
     }
 
     /// Notes a failure. A tenant that cannot answer yet tries again by itself; one that answers waits for a command.
-    fn fail(&mut self, me: &ActorRef<IndexMsg>, error: &BuildError) {
+    fn fail(&mut self, me: &ActorRef<Letter>, error: &BuildError) {
         tracing::warn!(tenant.id = %self.cell.id, error = %error, "the index of {} could not be opened or built", self.cell.id);
         self.cell.note_error(&error.to_string());
         if self.opened && self.cell.snapshot().is_some() {
@@ -397,10 +406,10 @@ impl IndexState {
         let retry_in = Duration::from_secs(RETRIES[self.failures.min(RETRIES.len() - 1)]);
         self.failures += 1;
         self.cell.set_health(Health::Failed { cause: error.to_string(), retry_in });
-        drop(me.send_after(retry_in, || IndexMsg::Retry));
+        self.later(me, retry_in, || IndexMsg::Retry);
     }
 
-    fn on_retry(&mut self, me: &ActorRef<IndexMsg>) {
+    fn on_retry(&mut self, me: &ActorRef<Letter>) {
         if !self.opened && self.opening.is_none() {
             self.open(me);
         } else if self.opened && self.building.is_none() && self.cell.snapshot().is_none() {
@@ -414,13 +423,15 @@ impl IndexState {
 
 /// Runs `work` beside the actor and sends its outcome back; a panic arrives as [`BuildError::Died`]. Dropped, it stops.
 fn reporting<T: Send + 'static>(
-    me: &ActorRef<IndexMsg>,
+    cell: &Arc<Cell>,
+    me: &ActorRef<Letter>,
     work: impl Future<Output = Result<T, BuildError>> + Send + 'static,
     message: fn(Result<T, BuildError>) -> IndexMsg,
 ) -> AbortOnDropHandle<()> {
-    let me = me.clone();
+    let (cell, me) = (Arc::clone(cell), me.clone());
     AbortOnDropHandle::new(tokio::spawn(async move {
         let outcome = AbortOnDropHandle::new(tokio::spawn(work)).await;
-        let _ = me.cast(message(outcome.unwrap_or_else(|died| Err(BuildError::Died(died.to_string())))));
+        let message = message(outcome.unwrap_or_else(|died| Err(BuildError::died(&died))));
+        let _ = me.cast(Letter::new(&cell, message));
     }))
 }

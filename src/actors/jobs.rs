@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::desk::{Desk, JobTicket};
 use super::index::IndexMsg;
+use super::letter::Letter;
 use super::refusal::DeskError;
 use crate::domain::{DocumentId, DocumentState, Job, JobCounts, JobId, JobKind, JobState};
 use crate::ledger::{Listed, Page};
@@ -114,7 +115,7 @@ impl Desk {
         ledger.save_documents(self.tenant(), vec![record]).await?;
         // An actor that is dead just now finds the job when it is started again.
         if let Some(actor) = self.cell.actor.load_full() {
-            let _ = actor.cast(IndexMsg::Changed(document, Some(job_id)));
+            let _ = actor.cast(Letter::new(&self.cell, IndexMsg::Changed(document, Some(job_id))));
         }
         Ok(JobTicket { job_id, joined: false })
     }

@@ -23,6 +23,7 @@ mod folders;
 mod history;
 mod index;
 mod jobs;
+mod letter;
 mod limits;
 mod lookback;
 mod open;

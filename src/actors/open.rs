@@ -88,6 +88,7 @@ async fn open_generation(cell: &Arc<Cell>) -> Result<Option<&'static str>, Build
         match kept.generations.open_current() {
             Ok(None) => Ok(Some("boot")),
             Ok(Some(open)) => {
+                kept.metrics.succeeded(open.snapshot().info().made_at);
                 kept.publish(open.snapshot());
                 *writer = Some(open);
                 Ok(None)

@@ -25,6 +25,7 @@ use crate::domain::{ContentHash, DocumentId, Job, JobCounts, JobProblem, JobStat
 use crate::engine::{Build, BuildError, Pipeline, PrepareError, Prepared};
 use crate::index::{GenerationWriter, IndexError, Snapshot};
 use crate::store::{StoreError, StoredDocument};
+use crate::telemetry;
 
 /// How often a running job's counts are written down.
 const NOTED_EVERY: Duration = Duration::from_millis(250);
@@ -345,7 +346,7 @@ struct Put {
 
 async fn put_all(mut writer: GenerationWriter, ready: Vec<Prepared>) -> Result<(GenerationWriter, Put), BuildError> {
     blocking(move || {
-        let mut put = Put::default();
+        let (mut put, begun) = (Put::default(), Instant::now());
         for prepared in ready {
             let counts = counts_of(&prepared);
             match writer.upsert(prepared.document) {
@@ -354,6 +355,7 @@ async fn put_all(mut writer: GenerationWriter, ready: Vec<Prepared>) -> Result<(
                 Err(error) => return Err(error.into()),
             }
         }
+        telemetry::job_stage(StageName::Index, begun.elapsed());
         Ok((writer, put))
     })
     .await

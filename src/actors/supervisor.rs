@@ -12,6 +12,7 @@ use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPo
 use super::cell::Cell;
 use super::directory::Health;
 use super::index::{IndexActor, IndexArgs, IndexMsg};
+use super::letter::Letter;
 use super::work::Shared;
 use crate::domain::TenantId;
 use crate::telemetry;
@@ -190,9 +191,10 @@ impl SupervisorState {
     fn beat(&self, me: &ActorRef<SupervisorMsg>) {
         for (id, tenancy) in &self.tenants {
             let Some(actor) = tenancy.cell.actor.load_full() else { continue };
-            let (me, id, wait) = (me.clone(), id.clone(), SILENCE.max(self.beat));
+            let (me, id, cell) = (me.clone(), id.clone(), Arc::clone(&tenancy.cell));
+            let wait = SILENCE.max(self.beat);
             tokio::spawn(async move {
-                let there = actor.call(IndexMsg::Ping, Some(wait)).await;
+                let there = actor.call(|reply| Letter::new(&cell, IndexMsg::Ping(reply)), Some(wait)).await;
                 if !matches!(there, Ok(ractor::rpc::CallResult::Success(()))) {
                     let _ = me.cast(SupervisorMsg::Silent(id, actor.get_id()));
                 }

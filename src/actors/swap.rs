@@ -37,7 +37,11 @@ pub(super) async fn swap(
         kept.publish(snapshot.clone());
         *slot = Some(writer);
         drop(slot);
-        kept.generations.prune(keep)?;
+        if let Err(error) = kept.generations.prune(keep) {
+            // The new one serves; what is left over goes with the next.
+            tracing::warn!(tenant.id = %kept.id, error = %error, "older generations of {} could not be deleted", kept.id);
+            kept.note_error(&error.to_string());
+        }
         let records =
             written.values().filter_map(|stored| Some(records::live(stored, &*snapshot.document(&stored.id)?, None)));
         let records = records.collect::<Vec<_>>();

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use tokio::sync::{OwnedMutexGuard, Semaphore};
@@ -177,6 +177,7 @@ impl Outcome {
 /// Writes what was prepared, commits and publishes. Each document is held against the store once more.
 fn write(cell: &Cell, open: &mut GenerationWriter, steps: Vec<Step>) -> Result<Vec<Outcome>, BuildError> {
     let mut outcomes = Vec::with_capacity(steps.len());
+    let begun = Instant::now();
     for (id, step) in steps {
         outcomes.push(match step {
             Ok(prepared) => put(cell, open, prepared)?,
@@ -194,6 +195,8 @@ fn write(cell: &Cell, open: &mut GenerationWriter, steps: Vec<Step>) -> Result<V
         });
     }
     cell.publish(open.commit()?);
+    cell.metrics.succeeded(Timestamp::now());
+    telemetry::job_stage(StageName::Index, begun.elapsed());
     Ok(outcomes)
 }
 
@@ -344,5 +347,5 @@ pub(super) fn desk_error(error: BuildError) -> DeskError {
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BuildError> + Send + 'static,
 ) -> Result<T, BuildError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|died| Err(BuildError::Died(died.to_string())))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|died| Err(BuildError::died(&died)))
 }

@@ -16,6 +16,7 @@ use super::thoughts::Thoughts;
 use crate::config::ModelRef;
 use crate::domain::Usage;
 use crate::provider::{CallError, Line, Urgency};
+use crate::telemetry::{self, CallOutcome, Calls};
 
 /// Largest reply that is read; the longest answers in use are a tenth of it.
 const MAX_BYTES: usize = 1 << 20;
@@ -101,6 +102,12 @@ impl Chat {
 
     /// Asks, and waits for the whole reply at most `timeout`.
     pub(super) async fn complete(&self, prompt: Prompt, timeout: Duration) -> Result<Completion, AnswerError> {
+        let completion = self.ask(prompt, timeout).await;
+        self.count(completion.as_ref().err());
+        completion
+    }
+
+    async fn ask(&self, prompt: Prompt, timeout: Duration) -> Result<Completion, AnswerError> {
         let provider = self.provider()?;
         let mut request = self.request(prompt, provider);
         let with_schema = request.response_format.is_some();
@@ -122,6 +129,12 @@ impl Chat {
 
     /// Asks, and takes the reply as it comes, whole within `timeout`.
     pub(super) async fn stream(&self, prompt: Prompt, timeout: Duration) -> Result<Chunks<'_>, AnswerError> {
+        let chunks = self.open(prompt, timeout).await;
+        // One that began well is counted when it ends.
+        chunks.inspect_err(|error| self.count(Some(error)))
+    }
+
+    async fn open(&self, prompt: Prompt, timeout: Duration) -> Result<Chunks<'_>, AnswerError> {
         let provider = self.provider()?;
         let mut request = self.request(prompt, provider);
         request.stream = Some(true);
@@ -140,6 +153,18 @@ impl Chat {
             self.no_usage.store(true, Ordering::Relaxed);
         }
         Ok(Chunks::new(self, pieces))
+    }
+
+    /// Counts a call that has ended, well or with an error.
+    pub(super) fn count(&self, error: Option<&AnswerError>) {
+        let outcome = match error {
+            None => CallOutcome::Ok,
+            Some(AnswerError::Unavailable { .. }) => CallOutcome::Unavailable,
+            Some(AnswerError::Invalid { .. }) => CallOutcome::Invalid,
+        };
+        if let Some(provider) = &self.provider {
+            telemetry::provider_called(Calls::Llm, provider.name(), outcome);
+        }
     }
 
     fn provider(&self) -> Result<&Line, AnswerError> {

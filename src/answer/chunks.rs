@@ -80,6 +80,16 @@ impl<'a> Chunks<'a> {
 
     /// The next words, or the end. Not to be asked again after the end or an error.
     pub(super) async fn next(&mut self) -> Result<Said, AnswerError> {
+        let said = self.read_on().await;
+        match &said {
+            Ok(Said::Words(_)) => {}
+            Ok(Said::End { .. }) => self.chat.count(None),
+            Err(error) => self.chat.count(Some(error)),
+        }
+        said
+    }
+
+    async fn read_on(&mut self) -> Result<Said, AnswerError> {
         loop {
             while let Some(data) = self.events.next() {
                 if data == b"[DONE]" {

@@ -12,6 +12,7 @@ use super::{AnswerError, Answerer};
 use crate::config::{Config, ModelRef};
 use crate::domain::Conversation;
 use crate::provider::{Payer, ProviderError, Providers};
+use crate::telemetry::{self, Calls};
 
 /// Every answerer, one instance each.
 pub struct Answerers {
@@ -34,6 +35,7 @@ impl Answerers {
     /// When a provider's key cannot be read or sent.
     pub fn open(config: &Config) -> Result<Self, ProviderError> {
         let providers = Providers::open(config)?;
+        providers.names().for_each(|name| telemetry::provider_known(Calls::Llm, name));
         Ok(Self { extractive: Arc::new(Extractive), providers, models: Mutex::default() })
     }
 

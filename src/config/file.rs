@@ -1,5 +1,7 @@
 //! Reading settings files, and saying where they are wrong.
 
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use figment::providers::{Env, Format, Toml};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
-use super::{Config, EmbedderRef, ModelRef, TenantSettings};
+use super::{Config, EmbedderRef, ModelRef, ProviderConfig, TenantSettings};
 
 /// Why settings are refused.
 #[derive(Debug, thiserror::Error)]
@@ -58,40 +60,36 @@ impl Config {
     }
 
     fn validate(&self) -> Result<(), Wrong> {
-        let wrong = |key, message: &str| Err(Wrong { key, message: message.to_owned() });
-        if self.http.max_upload_bytes == 0 {
-            return wrong("max_upload_bytes", "must be at least 1");
-        }
-        if self.http.max_restore_bytes == 0 {
-            return wrong("max_restore_bytes", "must be at least 1");
-        }
-        if self.http.max_query_chars == 0 || self.http.max_query_chars > 32_768 {
-            return wrong("max_query_chars", "must be from 1 to 32768");
-        }
-        if self.http.max_connections == 0 {
-            return wrong("max_connections", "must be at least 1");
-        }
-        if self.auth.default_token_days == 0 {
-            return wrong("default_token_days", "must be at least 1");
-        }
-        if self.builds.concurrent == 0 || self.builds.keep_generations < 2 {
-            return wrong("builds", "`concurrent` must be at least 1 and `keep_generations` at least 2");
-        }
-        if self.keep.jobs_days == 0 || self.keep.audit_days == 0 {
-            return wrong("keep", "`jobs_days` and `audit_days` must be at least 1");
-        }
-        if self.ingest.worker_memory_mib < 64 || self.ingest.workers == 0 {
-            return wrong("ingest", "`worker_memory_mib` must be at least 64 and `workers` at least 1");
-        }
+        let (http, ingest, builds) = (&self.http, &self.ingest, &self.builds);
+        within("max_upload_bytes", http.max_upload_bytes, 1..=LARGEST)?;
+        within("max_restore_bytes", http.max_restore_bytes, 1..=LARGEST)?;
+        within("max_query_chars", http.max_query_chars, 1..=32_768)?;
+        within("max_connections", http.max_connections, 1..=1_000_000)?;
+        within("default_token_days", self.auth.default_token_days, 1..=36_500)?;
+        within("concurrent", builds.concurrent, 1..=1000)?;
+        within("keep_generations", builds.keep_generations, 2..=1000)?;
+        within("jobs_days", self.keep.jobs_days, 1..=36_500)?;
+        within("audit_days", self.keep.audit_days, 1..=36_500)?;
+        within("worker_memory_mib", ingest.worker_memory_mib, 64..=1 << 20)?;
+        within("max_text_bytes", ingest.max_text_bytes, 1..=1 << 32)?;
+        within("workers", ingest.workers, 1..=1000)?;
+        within("threads", self.embed.threads, 0..=1000)?;
         for (name, provider) in &self.providers {
-            if !provider.base_url.starts_with("http://") && !provider.base_url.starts_with("https://") {
-                return wrong("base_url", &format!("of provider `{name}` must start with http:// or https://"));
-            }
-            if provider.max_concurrent == 0 || provider.batch_size == 0 {
-                return wrong("max_concurrent", &format!("and `batch_size` of provider `{name}` must be at least 1"));
-            }
+            provider
+                .validate()
+                .map_err(|wrong| Wrong { message: format!("of provider `{name}` {}", wrong.message), ..wrong })?;
         }
         Ok(())
+    }
+}
+
+impl ProviderConfig {
+    fn validate(&self) -> Result<(), Wrong> {
+        if !self.base_url.starts_with("http://") && !self.base_url.starts_with("https://") {
+            return Err(Wrong { key: "base_url", message: "must start with http:// or https://".to_owned() });
+        }
+        within("max_concurrent", self.max_concurrent, 1..=10_000)?;
+        within("batch_size", self.batch_size, 1..=10_000)
     }
 }
 
@@ -122,38 +120,20 @@ impl TenantSettings {
         if self.name.chars().count() > 200 || self.name.chars().any(char::is_control) {
             return wrong("name", "must be at most 200 characters on one line".into());
         }
-        for (key, value) in [("queries_per_minute", limits.queries_per_minute), ("burst", limits.burst)] {
-            if value == 0 {
-                return wrong(key, "must be at least 1".into());
-            }
-        }
-        if limits.concurrent_queries == 0 {
-            return wrong("concurrent_queries", "must be at least 1".into());
-        }
-        if !(1..=50).contains(&retrieval.top_k) {
-            return wrong("top_k", "must be from 1 to 50".into());
-        }
-        if !(10..=1000).contains(&retrieval.candidates) {
-            return wrong("candidates", "must be from 10 to 1000".into());
-        }
-        if !(1..=50).contains(&retrieval.max_chunks_per_document) {
-            return wrong("max_chunks_per_document", "must be from 1 to 50".into());
-        }
-        if !(1..=200).contains(&retrieval.rerank_candidates) {
-            return wrong("rerank_candidates", "must be from 1 to 200".into());
-        }
-        if !(32..=512).contains(&chunking.max_tokens) {
-            return wrong("max_tokens", "must be from 32 to 512".into());
-        }
+        within("queries_per_minute", limits.queries_per_minute, 1..=1_000_000_000)?;
+        within("burst", limits.burst, 1..=1_000_000)?;
+        within("concurrent_queries", limits.concurrent_queries, 1..=10_000)?;
+        within("top_k", retrieval.top_k, 1..=50)?;
+        within("candidates", retrieval.candidates, 10..=1000)?;
+        within("max_chunks_per_document", retrieval.max_chunks_per_document, 1..=50)?;
+        within("rerank_candidates", retrieval.rerank_candidates, 1..=200)?;
+        within("max_tokens", chunking.max_tokens, 32..=512)?;
         if chunking.overlap_tokens * 2 >= chunking.max_tokens {
             return wrong("overlap_tokens", "must be below half of `max_tokens`".into());
         }
-        if !(-1.0..=1.0).contains(&self.answer.min_score) {
-            return wrong("min_score", "must be from -1 to 1".into());
-        }
-        if !(0.0..=1.0).contains(&self.quality.margin) {
-            return wrong("margin", "must be from 0 to 1".into());
-        }
+        within("min_score", self.answer.min_score, -1.0..=1.0)?;
+        within("max_output_tokens", self.answer.max_output_tokens, 1..=1_000_000)?;
+        within("margin", self.quality.margin, 0.0..=1.0)?;
         let known = |model: &ModelRef| config.providers.contains_key(&model.provider);
         let missing =
             |model: &ModelRef| format!("names the provider `{}`, which carrel.toml does not have", model.provider);
@@ -172,10 +152,22 @@ impl TenantSettings {
     }
 }
 
+/// Bytes that no setting may exceed: 1 PiB.
+const LARGEST: u64 = 1 << 50;
+/// The longest time that can be set: a year.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
 /// A value that parses but cannot be meant.
 struct Wrong {
     key: &'static str,
     message: String,
+}
+
+/// Refuses a value outside its range.
+fn within<T: PartialOrd + Display + Copy>(key: &'static str, value: T, range: RangeInclusive<T>) -> Result<(), Wrong> {
+    let fits = range.contains(&value);
+    let message = || format!("must be from {} to {}", range.start(), range.end());
+    if fits { Ok(()) } else { Err(Wrong { key, message: message() }) }
 }
 
 fn read_if_there(path: &PathBuf, shown: &str) -> Result<String, ConfigError> {
@@ -217,13 +209,13 @@ fn with_hint(message: &str) -> String {
     }
 }
 
-/// Whole or broken seconds, above 0.
+/// Whole or broken seconds, above 0 and at most a year, so that no moment that far from now is out of range.
 pub(super) fn seconds<'de, D: Deserializer<'de>>(source: D) -> Result<Duration, D::Error> {
     let seconds = f64::deserialize(source)?;
     Duration::try_from_secs_f64(seconds)
         .ok()
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| serde::de::Error::custom("must be a number of seconds above 0"))
+        .filter(|duration| !duration.is_zero() && *duration <= LONGEST)
+        .ok_or_else(|| serde::de::Error::custom("must be a number of seconds above 0 and at most a year"))
 }
 
 #[cfg(test)]
@@ -250,6 +242,30 @@ mod tests {
         assert_eq!(error, "tenants/a.toml:2: `reranker` names the provider `nobody`, which carrel.toml does not have");
         let error = tenant("[retrieval]\nrerank_candidates = 0\n").unwrap_err();
         assert_eq!(error, "tenants/a.toml:2: `rerank_candidates` must be from 1 to 200");
+    }
+
+    #[test]
+    fn numbers_that_would_break_something_later_are_refused() {
+        for (text, says) in [
+            ("[limits]\nconcurrent_queries = 9000000000000000000", "`concurrent_queries` must be from 1 to 10000"),
+            ("[limits]\nburst = 4294967295", "`burst` must be from 1 to 1000000"),
+            ("[answer]\nmax_output_tokens = 0", "`max_output_tokens` must be from 1 to 1000000"),
+            ("[answer]\nmin_score = nan", "`min_score` must be from -1 to 1"),
+            ("[answer]\ntimeout_s = 1e18", "must be a number of seconds above 0 and at most a year"),
+            ("[answer]\ntimeout_s = nan", "must be a number of seconds above 0 and at most a year"),
+        ] {
+            let error = tenant(text).unwrap_err();
+            assert!(error.starts_with("tenants/a.toml:2: ") && error.contains(says), "{text}: {error}");
+        }
+        let server = |text: &str| {
+            let config: Config = toml::from_str(text).unwrap();
+            config.validate().map_err(|Wrong { key, message }| format!("{key} {message}")).unwrap_err()
+        };
+        let provider = "[providers.p]\nbase_url = \"http://a/v1\"\n";
+        let says = "max_concurrent of provider `p` must be from 1 to 10000";
+        assert_eq!(server(&format!("{provider}max_concurrent = 9000000000000000000")), says);
+        assert_eq!(server("[builds]\nconcurrent = 0"), "concurrent must be from 1 to 1000");
+        assert_eq!(server("[ingest]\nworkers = 9000000000000000000"), "workers must be from 1 to 1000");
     }
 
     #[test]

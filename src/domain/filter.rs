@@ -1,6 +1,7 @@
 //! Filters: which documents may answer.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 const MAX_COMPARISONS: usize = 100;
 /// The deepest nesting of `and`, `or` and `not`.
 const MAX_DEPTH: usize = 8;
-/// The most values in one list.
+/// The most values in all lists of a filter together.
 const MAX_LISTED: usize = 1_000;
 /// The types that compare a fact.
 const LEAVES: [&str; 11] = ["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "contains", "prefix", "exists"];
@@ -48,8 +49,8 @@ pub enum Filter {
         key: String,
         /// Whether it must be one of them.
         within: bool,
-        /// Strings, numbers, booleans.
-        values: Vec<Value>,
+        /// Strings, numbers, booleans; a set, since each document is held against all of them.
+        values: HashSet<Same>,
     },
     /// A string fact that contains these words, letter by letter; of a list, a member that does.
     Contains {
@@ -109,7 +110,7 @@ impl TryFrom<Value> for Filter {
     /// # Errors
     /// When it is of another shape, larger or deeper than allowed, or compares what has no order.
     fn try_from(wire: Value) -> Result<Self, FilterError> {
-        Reader { comparisons: 0 }.filter(&wire, "", 0)
+        Reader { comparisons: 0, listed: 0 }.filter(&wire, "", 0)
     }
 }
 
@@ -124,7 +125,7 @@ impl Filter {
             Self::Compare { key, how: Comparison::Ne, value } => !any_holds(fact(key), |found| equal(found, value)),
             Self::Compare { key, how, value } => any_holds(fact(key), |found| how.holds(found, value)),
             Self::Listed { key, within, values } => {
-                *within == any_holds(fact(key), |found| values.iter().any(|value| equal(found, value)))
+                *within == any_holds(fact(key), |found| Same::of(found).is_some_and(|found| values.contains(&found)))
             }
             Self::Contains { key, part } => {
                 any_holds(fact(key), |found| text(found).is_some_and(|text| text.contains(part)))
@@ -161,6 +162,41 @@ fn any_holds(fact: Option<Value>, holds: impl Fn(&Value) -> bool) -> bool {
 
 fn text(value: &Value) -> Option<&str> {
     value.as_str()
+}
+
+/// A value as it is compared for being equal: numbers by value (`1` and `1.0`), dates by moment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Same {
+    /// A whole number.
+    Whole(i64),
+    /// Any other number, by its bits.
+    Fraction(u64),
+    /// A date.
+    Moment(Timestamp),
+    /// Any other string.
+    Text(String),
+    /// A boolean.
+    Truth(bool),
+}
+
+impl Same {
+    /// Nothing for what no list can hold.
+    fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Number(number) => {
+                number.as_i64().map(Self::Whole).or_else(|| Some(Self::of_fraction(number.as_f64()?)))
+            }
+            Value::String(text) => Some(moment(text).map_or_else(|| Self::Text(text.clone()), Self::Moment)),
+            Value::Bool(truth) => Some(Self::Truth(*truth)),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "only whole numbers within the range of i64 are cast")]
+    fn of_fraction(number: f64) -> Self {
+        let whole = number.fract() == 0.0 && number.abs() < 9_223_372_036_854_775_808.0;
+        if whole { Self::Whole(number as i64) } else { Self::Fraction(number.to_bits()) }
+    }
 }
 
 /// Numbers are equal by value (`1` and `1.0`), dates by moment, everything else as JSON.
@@ -201,6 +237,7 @@ fn moment(text: &str) -> Option<Timestamp> {
 /// Reads the wire shape and counts what it has read.
 struct Reader {
     comparisons: usize,
+    listed: usize,
 }
 
 impl Reader {
@@ -253,7 +290,7 @@ impl Reader {
             "gte" => ordered(Comparison::Gte),
             "lt" => ordered(Comparison::Lt),
             "lte" => ordered(Comparison::Lte),
-            "in" | "nin" => Ok(Filter::Listed { within: kind == "in", values: list(value, &at)?, key }),
+            "in" | "nin" => Ok(Filter::Listed { within: kind == "in", values: self.list(value, &at)?, key }),
             "contains" => Ok(Filter::Contains { part: words(value, &at)?, key }),
             "prefix" => Ok(Filter::Prefix { part: words(value, &at)?, key }),
             _ => match value.unwrap_or(&Value::Bool(true)) {
@@ -261,6 +298,20 @@ impl Reader {
                 _ => Err(wrong(&at, "must be true or false, or be left out")),
             },
         }
+    }
+
+    fn list(&mut self, value: Option<&Value>, at: &str) -> Result<HashSet<Same>, FilterError> {
+        let list = value.and_then(Value::as_array).ok_or_else(|| wrong(at, "must be a list"))?;
+        self.listed += list.len();
+        if self.listed > MAX_LISTED {
+            let most = format!("has too many values: the lists of a filter may have {MAX_LISTED} together");
+            return Err(wrong(at, &most));
+        }
+        let read = |(place, value)| {
+            let at = format!("{at}/{place}");
+            Same::of(&plain(Some(value), &at)?).ok_or_else(|| wrong(&at, "must be a number that can be compared"))
+        };
+        list.iter().enumerate().map(read).collect()
     }
 }
 
@@ -282,14 +333,6 @@ fn plain(value: Option<&Value>, at: &str) -> Result<Value, FilterError> {
 fn comparable(value: Option<&Value>, at: &str) -> Result<Value, FilterError> {
     let value = value.filter(|value| value.is_string() || value.is_number());
     value.cloned().ok_or_else(|| wrong(at, "must be a number or a string (dates as RFC 3339)"))
-}
-
-fn list(value: Option<&Value>, at: &str) -> Result<Vec<Value>, FilterError> {
-    let list = value.and_then(Value::as_array).ok_or_else(|| wrong(at, "must be a list"))?;
-    if list.len() > MAX_LISTED {
-        return Err(wrong(at, &format!("has {} values; the most is {MAX_LISTED}", list.len())));
-    }
-    list.iter().enumerate().map(|(place, value)| plain(Some(value), &format!("{at}/{place}"))).collect()
 }
 
 fn words(value: Option<&Value>, at: &str) -> Result<String, FilterError> {

@@ -114,6 +114,10 @@ fn a_filter_that_cannot_be_meant_is_refused_where_it_is_wrong() {
         (json!({"type": "in", "key": "a", "value": 1}), "/value"),
         (json!({"type": "in", "key": "a", "value": [1, [2]]}), "/value/1"),
         (json!({"type": "nin", "key": "a", "value": vec![1; 1001]}), "/value"),
+        (
+            json!({"type": "or", "filters": vec![json!({"type": "in", "key": "a", "value": vec![1; 600]}); 2]}),
+            "/filters/1/value",
+        ),
         (json!({"type": "contains", "key": "a", "value": ""}), "/value"),
         (json!({"type": "prefix", "key": "a", "value": 7}), "/value"),
         (json!({"type": "exists", "key": "a", "value": "yes"}), "/value"),
@@ -133,6 +137,16 @@ fn any_value() -> impl Strategy<Value = Value> {
     ]
 }
 
+/// Values that are often equal to each other without being written alike.
+fn any_alike() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        (-2..3i64).prop_map(Value::from),
+        (-4..5i32).prop_map(|halves| Value::from(f64::from(halves) / 2.0)),
+        "2026-01-0[12](T00:00:00Z|T01:00:00\\+01:00)?|[ab]?".prop_map(Value::from),
+    ]
+}
+
 proptest! {
     #[test]
     fn a_comparison_and_its_opposite_never_agree_on_a_fact_that_is_there(found in any_value(), value in any_value()) {
@@ -147,6 +161,14 @@ proptest! {
             prop_assert_ne!(holds("gt").unwrap(), holds("lte").unwrap());
             prop_assert_ne!(holds("lt").unwrap(), holds("gte").unwrap());
         }
+    }
+
+    #[test]
+    fn a_list_of_one_value_holds_what_equals_it(found in any_alike(), value in any_alike()) {
+        let holds = |kind: &str, value: Value| {
+            Filter::try_from(leaf(kind, "a", &value)).unwrap().matches(&|_| Some(found.clone()))
+        };
+        prop_assert_eq!(holds("in", json!([value])), holds("eq", value));
     }
 
     #[test]

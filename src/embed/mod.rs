@@ -14,7 +14,7 @@ mod tokens;
 pub use hash::HashEmbedder;
 pub use minilm::MiniLm;
 pub use openai::OpenAiEmbedder;
-pub use registry::{CacheStats, Embedders};
+pub use registry::Embedders;
 
 use futures_util::future::BoxFuture;
 

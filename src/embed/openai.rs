@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::{EmbedError, Embedded, Embedder, Purpose, tokens};
 use crate::config::ModelRef;
 use crate::provider::{CallError, Line, Urgency};
+use crate::telemetry::{self, CallOutcome, Calls};
 
 /// Largest answer that is read: 64 texts of 4096 numbers take some 5 MiB as JSON.
 const MAX_BYTES: usize = 32 << 20;
@@ -65,8 +66,9 @@ impl OpenAiEmbedder {
         let batches = order.chunks(self.provider.settings().batch_size.max(1)).map(<[usize]>::to_vec);
         let mut answers = iter(batches)
             .map(|places| async move {
-                let batch = self.embed_batch(texts, &places, purpose).await?;
-                Ok::<_, EmbedError>((places, batch))
+                let batch = self.embed_batch(texts, &places, purpose).await;
+                telemetry::provider_called(Calls::Embed, self.provider.name(), outcome(&batch));
+                Ok::<_, EmbedError>((places, batch?))
             })
             .buffer_unordered(self.provider.background_calls());
         while let Some((places, batch)) = answers.try_next().await? {
@@ -147,6 +149,15 @@ impl Embedder for OpenAiEmbedder {
 
     fn embed<'a>(&'a self, texts: &'a [String], purpose: Purpose) -> BoxFuture<'a, Result<Embedded, EmbedError>> {
         self.embed_all(texts, purpose).boxed()
+    }
+}
+
+fn outcome(batch: &Result<Embedded, EmbedError>) -> CallOutcome {
+    match batch {
+        Ok(_) => CallOutcome::Ok,
+        Err(EmbedError::Unavailable { .. }) => CallOutcome::Unavailable,
+        Err(EmbedError::Refused { .. }) => CallOutcome::Refused,
+        Err(_) => CallOutcome::Invalid,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Every embedder that tenants name, and the cache of question vectors.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use moka::sync::Cache;
@@ -10,7 +9,9 @@ use super::minilm::MiniLm;
 use super::openai::OpenAiEmbedder;
 use super::{EmbedError, Embedder, Purpose};
 use crate::config::{Config, EmbedderRef, ModelRef};
+use crate::domain::TenantId;
 use crate::provider::{Payer, ProviderError, Providers};
+use crate::telemetry::{self, Calls};
 
 /// Every embedder, one instance each, and the vectors of questions asked lately.
 pub struct Embedders {
@@ -18,24 +19,14 @@ pub struct Embedders {
     providers: Providers,
     remote: Mutex<HashMap<Payer, Models>>,
     questions: Cache<Key, Arc<[f32]>>,
-    hits: AtomicU64,
-    misses: AtomicU64,
 }
 
 /// The embedders that one payer has named; found without making a key, since every question looks here.
 type Models = HashMap<ModelRef, Arc<dyn Embedder>>;
 
-/// BLAKE3 of the embedder's id and the question: the cache keeps no question's words.
+/// BLAKE3 of the payer, the embedder's id and the question: the cache keeps no question's words, and no tenant can tell by
+/// a quick answer what another has asked.
 type Key = [u8; 32];
-
-/// How the cache of question vectors fares since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CacheStats {
-    /// Questions whose vector was there.
-    pub hits: u64,
-    /// Questions that had to be embedded.
-    pub misses: u64,
-}
 
 impl Embedders {
     /// The embedder in the binary and those of `carrel.toml`'s providers. Loads no model and touches no network.
@@ -51,14 +42,9 @@ impl Embedders {
     /// # Errors
     /// As [`Embedders::open`].
     pub fn with(config: &Config, builtin: Arc<dyn Embedder>) -> Result<Self, ProviderError> {
-        Ok(Self {
-            builtin,
-            providers: Providers::open(config)?,
-            remote: Mutex::default(),
-            questions: Cache::new(config.embed.cache_entries),
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
-        })
+        let providers = Providers::open(config)?;
+        providers.names().for_each(|name| telemetry::provider_known(Calls::Embed, name));
+        Ok(Self { builtin, providers, remote: Mutex::default(), questions: Cache::new(config.embed.cache_entries) })
     }
 
     /// The embedder that `payer` names; the same instance each time.
@@ -103,13 +89,18 @@ impl Embedders {
     ///
     /// # Errors
     /// When the embedder fails; a failure is not kept.
-    pub async fn question(&self, embedder: &Arc<dyn Embedder>, text: &str) -> Result<Arc<[f32]>, EmbedError> {
-        let key = key(embedder.id(), text);
-        if let Some(vector) = self.questions.get(&key) {
-            self.hits.fetch_add(1, Ordering::Relaxed);
+    pub async fn question(
+        &self,
+        payer: &Payer,
+        embedder: &Arc<dyn Embedder>,
+        text: &str,
+    ) -> Result<Arc<[f32]>, EmbedError> {
+        let key = key(payer, embedder.id(), text);
+        let known = self.questions.get(&key);
+        telemetry::embed_cache(known.is_some());
+        if let Some(vector) = known {
             return Ok(vector);
         }
-        self.misses.fetch_add(1, Ordering::Relaxed);
         let made = embedder.embed(&[text.to_owned()], Purpose::Question).await?;
         let vector = made.vectors.into_iter().next();
         let vector: Arc<[f32]> =
@@ -125,23 +116,20 @@ impl Embedders {
     pub async fn warm_up(&self) -> Result<(), EmbedError> {
         self.builtin.embed(&["warm up".to_owned()], Purpose::Question).await.map(drop)
     }
-
-    /// How the cache of question vectors fares.
-    #[must_use]
-    pub fn stats(&self) -> CacheStats {
-        CacheStats { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
-    }
 }
 
-fn key(embedder: &str, text: &str) -> Key {
+fn key(payer: &Payer, embedder: &str, text: &str) -> Key {
+    let payer = payer.as_ref().map_or("", TenantId::as_str);
     let mut hasher = blake3::Hasher::new();
-    // No id holds a NUL, so no two pairs run together.
-    hasher.update(embedder.as_bytes()).update(b"\0").update(text.as_bytes());
+    // No id holds a NUL, so no two of them run together.
+    hasher.update(payer.as_bytes()).update(b"\0").update(embedder.as_bytes()).update(b"\0").update(text.as_bytes());
     *hasher.finalize().as_bytes()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use futures_util::future::{BoxFuture, FutureExt};
 
     use super::super::{Embedded, HashEmbedder};
@@ -195,11 +183,22 @@ mod tests {
         let embedders = Embedders::with(&config(""), narrow.clone()).unwrap();
         let [builtin, other]: [Arc<dyn Embedder>; 2] = [narrow.clone(), wide.clone()];
         for _ in 0..3 {
-            assert_eq!(embedders.question(&builtin, "why?").await.unwrap().len(), 8);
-            assert_eq!(embedders.question(&other, "why?").await.unwrap().len(), 16);
+            assert_eq!(embedders.question(&None, &builtin, "why?").await.unwrap().len(), 8);
+            assert_eq!(embedders.question(&None, &other, "why?").await.unwrap().len(), 16);
         }
         assert_eq!((narrow.calls.load(Ordering::SeqCst), wide.calls.load(Ordering::SeqCst)), (1, 1));
-        assert_eq!(embedders.stats(), CacheStats { hits: 4, misses: 2 });
+    }
+
+    #[tokio::test]
+    async fn no_tenant_is_served_what_another_asked() {
+        let embedder = counted(8);
+        let embedders = Embedders::with(&config(""), embedder.clone()).unwrap();
+        let shared: Arc<dyn Embedder> = embedder.clone();
+        for tenant in ["acme", "globex", "acme"] {
+            let payer = Some(TenantId::parse(tenant).unwrap());
+            embedders.question(&payer, &shared, "why?").await.unwrap();
+        }
+        assert_eq!(embedder.calls.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
@@ -208,8 +207,8 @@ mod tests {
         embedder.failing.store(1, Ordering::SeqCst);
         let embedders = Embedders::with(&config(""), embedder.clone()).unwrap();
         let shared: Arc<dyn Embedder> = embedder;
-        assert!(embedders.question(&shared, "why?").await.is_err());
-        assert!(embedders.question(&shared, "why?").await.is_ok());
+        assert!(embedders.question(&None, &shared, "why?").await.is_err());
+        assert!(embedders.question(&None, &shared, "why?").await.is_ok());
     }
 
     #[tokio::test]
@@ -218,7 +217,7 @@ mod tests {
         let embedders = Embedders::with(&config("[embed]\ncache_entries = 10"), embedder.clone()).unwrap();
         let shared: Arc<dyn Embedder> = embedder;
         for number in 0..200 {
-            embedders.question(&shared, &number.to_string()).await.unwrap();
+            embedders.question(&None, &shared, &number.to_string()).await.unwrap();
         }
         embedders.questions.run_pending_tasks();
         assert!(embedders.questions.entry_count() <= 10);

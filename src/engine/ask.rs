@@ -15,7 +15,7 @@ use crate::answer::{AnswerError, Answerer, Ask, Draft, judge};
 use crate::config::{AnswerSettings, TenantSettings};
 use crate::domain::{Answer, Conversation, Degradation, Hit, IndexStamp, Outcome, Question, Timings, Usage};
 use crate::index::{IndexError, Snapshot};
-use crate::telemetry::{self, QueryOutcome, QueryStage, TenantMetrics};
+use crate::telemetry::{self, Invariant, QueryOutcome, QueryStage, TenantMetrics};
 
 /// The part of a model's time that rewriting a question may take: the answer needs the rest.
 const REWRITING: u32 = 3;
@@ -271,7 +271,10 @@ impl<'a> Said<'a> {
     }
 
     fn close(self, found: Found, metrics: &TenantMetrics) -> Answer {
-        telemetry::citations_dropped(self.proofs.dropped.len() as u64);
+        if !self.proofs.dropped.is_empty() {
+            telemetry::citations_dropped(self.proofs.dropped.len() as u64);
+            telemetry::invariant_violated(Invariant::Proof);
+        }
         let mut usage = found.usage;
         usage += self.draft.usage;
         metrics.llm_tokens(usage.prompt_tokens, usage.completion_tokens);

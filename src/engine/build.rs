@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::prepare::{Cut, Waiting, Workshop};
@@ -17,6 +18,7 @@ use crate::domain::DocumentId;
 use crate::embed::EmbedError;
 use crate::index::{IndexError, IndexSpec, Snapshot};
 use crate::store::{StoredDocument, TenantDocuments};
+use crate::telemetry::{self, Invariant};
 
 /// Documents being read, extracted and cut at once; the extractor has its own bound on processes.
 pub(super) const CUTTING: usize = 8;
@@ -49,6 +51,15 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    /// The error of a task that did not come to its end; one that panicked is counted as a bug.
+    #[must_use]
+    pub fn died(task: &JoinError) -> Self {
+        if task.is_panic() {
+            telemetry::invariant_violated(Invariant::NoPanic);
+        }
+        Self::Died(task.to_string())
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -117,12 +128,14 @@ impl Engine {
     async fn run(self, workshop: Workshop, ids: Vec<DocumentId>, read: Arc<Read>, to: mpsc::Sender<Step>) {
         let cuts = stream::iter(ids).map(|id| {
             let (engine, workshop, read) = (self.clone(), workshop.clone(), Arc::clone(&read));
+            let wanted = id.clone();
             // A task of its own, so that cutting goes on while this one waits for vectors.
-            AbortOnDropHandle::new(tokio::spawn(async move {
-                let cut = engine.cut(&workshop, &id).await;
-                read.note(&id);
-                (id, cut)
-            }))
+            let cut = AbortOnDropHandle::new(tokio::spawn(async move {
+                let cut = engine.cut(&workshop, &wanted).await;
+                read.note(&wanted);
+                cut
+            }));
+            async move { (id, cut.await.unwrap_or_else(|task| Err(PrepareError::died(&task)))) }
         });
         let groups = cuts.buffer_unordered(CUTTING).ready_chunks(GROUP);
         let steps = groups.map(|group| {
@@ -198,17 +211,13 @@ impl Pipeline {
     }
 }
 
-type Cutting = Result<(DocumentId, Result<Cut, PrepareError>), tokio::task::JoinError>;
-
-/// Parts what was cut from what failed. A task that died takes its document's id with it; it stays unindexed and the
-/// next scan finds it again.
-fn sorted(group: Vec<Cutting>) -> (Vec<Cut>, Vec<Step>) {
+/// Parts what was cut from what failed.
+fn sorted(group: Vec<(DocumentId, Result<Cut, PrepareError>)>) -> (Vec<Cut>, Vec<Step>) {
     let (mut ready, mut failed) = (Vec::new(), Vec::new());
-    for cut in group {
+    for (id, cut) in group {
         match cut {
-            Ok((_, Ok(cut))) => ready.push(cut),
-            Ok((id, Err(error))) => failed.push((id, Err(error))),
-            Err(died) => tracing::error!(error = %died, "a document's task died"),
+            Ok(cut) => ready.push(cut),
+            Err(error) => failed.push((id, Err(error))),
         }
     }
     (ready, failed)

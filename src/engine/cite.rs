@@ -1,10 +1,7 @@
 //! Claims → citations: nothing leaves that the stored text does not bear out.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use crate::answer::{Claim, Draft};
-use crate::domain::{Citation, DocumentId, Hit};
+use crate::domain::{Citation, Hit};
 use crate::index::{IndexError, Snapshot};
 
 /// Holds each claim of an answer, as its parts come, against the text that the snapshot stores; a claim that does not hold
@@ -12,7 +9,6 @@ use crate::index::{IndexError, Snapshot};
 pub(super) struct Proofs<'a> {
     snapshot: &'a Snapshot,
     hits: &'a [Hit],
-    texts: HashMap<&'a DocumentId, Option<Arc<str>>>,
     /// What holds, by marker.
     pub citations: Vec<Citation>,
     /// Markers of claims that did not hold.
@@ -21,7 +17,7 @@ pub(super) struct Proofs<'a> {
 
 impl<'a> Proofs<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, hits: &'a [Hit]) -> Self {
-        Self { snapshot, hits, texts: HashMap::new(), citations: Vec::new(), dropped: Vec::new() }
+        Self { snapshot, hits, citations: Vec::new(), dropped: Vec::new() }
     }
 
     /// The text of the next part, with the markers that hold.
@@ -39,20 +35,14 @@ impl<'a> Proofs<'a> {
             .fold(text, |text, marker| text.replace(&format!(" [{marker}]"), "").replace(&format!("[{marker}]"), "")))
     }
 
-    fn prove(&mut self, claim: &Claim) -> Result<Option<Citation>, IndexError> {
+    fn prove(&self, claim: &Claim) -> Result<Option<Citation>, IndexError> {
         let Some(hit) = self.hits.get(claim.hit) else { return Ok(None) };
-        let text = match self.texts.get(&hit.document_id) {
-            Some(text) => text,
-            None => self.texts.entry(&hit.document_id).or_insert(self.snapshot.text(&hit.document_id)?),
-        };
-        let holds = text.as_ref().is_some_and(|text| holds(text, claim));
+        // `text[start..end] == quote`, and the quote says something.
+        let says = !claim.quote.trim().is_empty() && claim.start + claim.quote.len() == claim.end;
+        let stored = if says { self.snapshot.text_at(&hit.document_id, claim.start..claim.end)? } else { None };
+        let holds = stored.as_deref() == Some(claim.quote.as_str());
         Ok(holds.then(|| citation(claim, hit, self.snapshot.generation())))
     }
-}
-
-/// `text[start..end] == quote`, and the quote says something.
-fn holds(text: &str, claim: &Claim) -> bool {
-    !claim.quote.trim().is_empty() && text.get(claim.start..claim.end) == Some(claim.quote.as_str())
 }
 
 fn citation(claim: &Claim, hit: &Hit, generation: u64) -> Citation {

@@ -65,6 +65,14 @@ impl Engine {
         Self { payer: Some(tenant.clone()), ..self }
     }
 
+    /// Loads the built-in model; done by the first text it embeds otherwise.
+    ///
+    /// # Errors
+    /// When it cannot be loaded.
+    pub async fn warm_up(&self) -> Result<(), EmbedError> {
+        self.embedders.warm_up().await
+    }
+
     /// The embedder that made a generation's vectors, by the id its spec names.
     ///
     /// # Errors

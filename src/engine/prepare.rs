@@ -5,13 +5,17 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use tokio::task::JoinError;
+
 use super::Engine;
 use crate::config::ChunkingSettings;
-use crate::domain::{ContentHash, DocumentId, JobProblem, MarkKind};
+use crate::domain::{ContentHash, DocumentId, JobProblem, MarkKind, StageName};
 use crate::embed::{EmbedError, Embedded, Embedder, Purpose};
 use crate::index::{DocumentEntry, IndexError, IndexSpec, IndexedDocument, Snapshot};
 use crate::ingest::{self, ExtractError};
 use crate::store::{StoreError, StoredDocument, TenantDocuments};
+use crate::telemetry::{self, Invariant};
 
 /// Pauses before a provider that does not answer is asked again; the last repeats. A provider's own attempts, with their
 /// pauses, are within each.
@@ -54,11 +58,20 @@ impl PrepareError {
             Self::Gone => "document_gone",
             Self::Extract(error) => error.code,
             Self::Embed(error) => error.code(),
+            Self::Store(StoreError::TooLarge { .. }) => "too_large",
             Self::Store(_) => "storage_failed",
             Self::Index(_) => "index_failed",
             Self::Died(_) => "internal",
         };
         JobProblem::new(code, self.to_string())
+    }
+
+    /// The error of a task that did not come to its end; one that panicked is counted as a bug.
+    pub(super) fn died(task: &JoinError) -> Self {
+        if task.is_panic() {
+            telemetry::invariant_violated(Invariant::NoPanic);
+        }
+        Self::Died(task.to_string())
     }
 
     /// Whether the cause lies outside the document, so that trying the same bytes again may succeed.
@@ -145,18 +158,29 @@ pub(super) type Waiting = Arc<Mutex<Option<EmbedError>>>;
 impl Engine {
     /// Reads a document and cuts it into chunks, carrying over what its donor has.
     pub(super) async fn cut(&self, workshop: &Workshop, id: &DocumentId) -> Result<Cut, PrepareError> {
-        let (documents, wanted) = (workshop.documents.clone(), id.clone());
-        let read = tokio::task::spawn_blocking(move || documents.read(&wanted)).await.map_err(died)?;
-        let (stored, bytes) = read?.ok_or(PrepareError::Gone)?;
-        let hash = stored.content_hash.unwrap_or_else(|| ContentHash::of(&bytes));
-        if let Some(document) = carried(workshop, &stored, hash)? {
+        let (known, wanted) = (workshop.clone(), id.clone());
+        let carried = tokio::task::spawn_blocking(move || taken_over(&known, &wanted))
+            .await
+            .map_err(|task| PrepareError::died(&task))??;
+        if let Some((stored, document)) = carried {
             return Ok(Cut { document, stored, missing: Vec::new(), carried: true });
         }
-        let extracted = self.extractor.extract(&stored.name, bytes).await?;
+        // Read only now, so that what waits for a worker waits on disk and not in memory.
+        let turn = self.extractor.turn().await?;
+        let (documents, wanted) = (workshop.documents.clone(), id.clone());
+        let read = tokio::task::spawn_blocking(move || read(&documents, &wanted))
+            .await
+            .map_err(|task| PrepareError::died(&task))?;
+        let (stored, hash, bytes) = read?;
+        let begun = Instant::now();
+        let extracted = self.extractor.extract_in(turn, &stored.name, bytes).await;
+        telemetry::job_stage(StageName::Extract, begun.elapsed());
+        let extracted = extracted?;
         let (workshop, id) = (workshop.clone(), id.clone());
         tokio::task::spawn_blocking(move || {
-            let embedder = Arc::clone(&workshop.embedder);
+            let (embedder, begun) = (Arc::clone(&workshop.embedder), Instant::now());
             let chunks = ingest::split(&extracted, &workshop.chunking, &|text| embedder.count_tokens(text));
+            telemetry::job_stage(StageName::Chunk, begun.elapsed());
             let pages = extracted
                 .marks
                 .iter()
@@ -184,7 +208,7 @@ impl Engine {
             Ok(Cut { document, stored, missing, carried: false })
         })
         .await
-        .map_err(died)?
+        .map_err(|task| PrepareError::died(&task))?
     }
 
     /// Gives a group of cut documents their vectors with as few calls as the embedder likes.
@@ -235,7 +259,9 @@ async fn patiently(workshop: &Workshop, texts: &[String]) -> Result<Embedded, Em
     let mut pauses = PAUSES.iter().chain(std::iter::repeat(&PAUSES[PAUSES.len() - 1]));
     let say = |why: Option<EmbedError>| *workshop.waiting.lock().unwrap_or_else(PoisonError::into_inner) = why;
     loop {
+        let asked = Instant::now();
         let embedded = workshop.embedder.embed(texts, Purpose::Passage).await;
+        telemetry::job_stage(StageName::Embed, asked.elapsed());
         let patient = workshop.patience.is_some_and(|patience| begun.elapsed() < patience);
         let Err(error @ EmbedError::Unavailable { .. }) = embedded else {
             say(None);
@@ -268,6 +294,20 @@ fn filled(
         cut.document.vectors[at] = vector;
     }
     Ok(cut.ready(count, tokens))
+}
+
+/// A document with its bytes and their hash.
+fn read(documents: &TenantDocuments, id: &DocumentId) -> Result<(StoredDocument, ContentHash, Bytes), PrepareError> {
+    let (stored, bytes) = documents.read(id)?.ok_or(PrepareError::Gone)?;
+    let hash = stored.content_hash.unwrap_or_else(|| ContentHash::of(&bytes));
+    Ok((stored, hash, bytes))
+}
+
+/// The document as a donor has it, if one has its bytes. Takes milliseconds: it reads the whole document, and of a donor
+/// all its chunks and vectors.
+fn taken_over(workshop: &Workshop, id: &DocumentId) -> Result<Option<(StoredDocument, IndexedDocument)>, PrepareError> {
+    let (stored, hash, _) = read(&workshop.documents, id)?;
+    Ok(carried(workshop, &stored, hash)?.map(|document| (stored, document)))
 }
 
 /// The document as a donor has it, when the same bytes would come out the same.
@@ -303,9 +343,4 @@ fn known_vectors(workshop: &Workshop, id: &DocumentId) -> Result<HashMap<String,
         known.extend(old.chunks.iter().map(|chunk| chunk.embedding_text(&title)).zip(old.vectors));
     }
     Ok(known)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
-fn died(error: tokio::task::JoinError) -> PrepareError {
-    PrepareError::Died(error.to_string())
 }

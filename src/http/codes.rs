@@ -212,7 +212,7 @@ pub const CONTRACT: &[Contract] = &[
         422,
         "Invalid attributes",
         "`attributes` is no JSON object, too large, or holds a value of a kind that cannot be kept.",
-        "Use at most 64 names of at most 64 characters with strings, numbers, booleans or lists of these, 16 KiB in all.",
+        "Use at most 64 names of at most 64 characters with strings, numbers, booleans or lists of at most 100 of these, 16 KiB in all.",
     ),
     row(
         Code::InvalidQuestion,

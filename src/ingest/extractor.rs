@@ -10,7 +10,7 @@ use bytes::Bytes;
 use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::IngestConfig;
 use crate::domain::Extracted;
@@ -32,6 +32,9 @@ pub struct Extractor {
     max_text_bytes: usize,
 }
 
+/// A worker's place, free again when it is dropped.
+pub struct Turn(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+
 impl Extractor {
     /// An extractor that starts `program` (this very binary) as `program extract-worker`.
     #[must_use]
@@ -52,11 +55,26 @@ impl Extractor {
     /// # Errors
     /// Typed, see [`ExtractError::code`]; a worker that dies, hangs or outgrows its limits fails this document alone.
     pub async fn extract(&self, name: &str, bytes: Bytes) -> Result<Extracted, ExtractError> {
-        let _permit = self.permits.acquire().await.map_err(|_| ExtractError::crashed())?;
+        self.extract_in(self.turn().await?, name, bytes).await
+    }
+
+    /// Waits for a free worker; who then reads a file and hands it to [`Extractor::extract_in`] holds no bytes while waiting.
+    ///
+    /// # Errors
+    /// When the extractor is shut.
+    pub async fn turn(&self) -> Result<Turn, ExtractError> {
+        Arc::clone(&self.permits).acquire_owned().await.map(Turn).map_err(|_| ExtractError::crashed())
+    }
+
+    /// As [`Extractor::extract`], in a turn that was waited for.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn extract_in(&self, _turn: Turn, name: &str, bytes: Bytes) -> Result<Extracted, ExtractError> {
         let mut child = self.start().map_err(|_| ExtractError::crashed())?;
         let talk = self.talk(&mut child, name, &bytes);
         let outcome = tokio::time::timeout(self.timeout, talk).await;
-        // Reaped before the permit goes, so that there are never more workers than permits.
+        // Reaped before the turn ends, so that there are never more workers than turns.
         let _ = child.kill().await;
         outcome.unwrap_or_else(|_| Err(ExtractError::timeout()))
     }

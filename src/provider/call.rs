@@ -1,6 +1,6 @@
 //! One call with its attempts.
 
-use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -70,7 +70,7 @@ impl Line {
     ) -> Result<Bytes, CallError> {
         let (deadline, _turn) = self.admit(urgency, timeout).await?;
         let provider = &*self.provider;
-        let pass = Pass::admit(provider, urgency)?;
+        let pass = Pass::admit(self, urgency)?;
         pass.settle(provider.attempts(deadline, || provider.attempt(path, body.clone(), max_bytes)).await)
     }
 
@@ -88,7 +88,7 @@ impl Line {
     ) -> Result<Pieces<'_>, CallError> {
         let (deadline, turn) = self.admit(Urgency::Now, timeout).await?;
         let provider = &*self.provider;
-        let pass = Pass::admit(provider, Urgency::Now)?;
+        let pass = Pass::admit(self, Urgency::Now)?;
         match provider.attempts(deadline, || provider.head(path, body.clone())).await {
             Ok(response) => Ok(Pieces::new(response, deadline, max_bytes, pass, turn)),
             Err(fault) => pass.settle(Err(fault)),
@@ -108,6 +108,18 @@ impl Line {
                 Ok((Deadline::after(timeout), turn))
             }
         }
+    }
+}
+
+impl Line {
+    /// Looks at the payer's own circuit breaker.
+    fn with_breaker<T>(&self, urgency: Urgency, look: impl FnOnce(&mut Breaker) -> T) -> T {
+        let provider = &self.provider;
+        // Nothing below can panic while it is held.
+        let mut breakers = provider.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = usize::from(urgency == Urgency::Background);
+        let new = || [Breaker::new(&provider.policy), Breaker::new(&provider.policy)];
+        look(&mut breakers.entry(self.payer.clone()).or_insert_with(new)[place])
     }
 }
 
@@ -157,12 +169,6 @@ impl Provider {
             answer.extend_from_slice(&piece);
         }
         Ok(answer.freeze())
-    }
-
-    fn breaker(&self, urgency: Urgency) -> MutexGuard<'_, Breaker> {
-        let breaker = &self.breakers[usize::from(urgency == Urgency::Background)];
-        // Nothing below can panic while it is held.
-        breaker.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -217,7 +223,7 @@ impl Fault {
 
 /// Permission of the circuit breaker; given back without a verdict when the caller leaves.
 pub(super) struct Pass<'a> {
-    provider: &'a Provider,
+    line: &'a Line,
     urgency: Urgency,
     /// Whether this call decides if an open circuit closes.
     probe: bool,
@@ -225,22 +231,23 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn admit(provider: &'a Provider, urgency: Urgency) -> Result<Self, CallError> {
-        let probe = provider.breaker(urgency).admit(Instant::now()).map_err(|left| {
+    fn admit(line: &'a Line, urgency: Urgency) -> Result<Self, CallError> {
+        let admitted = line.with_breaker(urgency, |breaker| breaker.admit(Instant::now()));
+        let probe = admitted.map_err(|left| {
             let seconds = left.as_secs() + 1;
             CallError::Unavailable(format!("it failed several times in a row; the next try is in {seconds} s"))
         })?;
-        Ok(Self { provider, urgency, probe, settled: false })
+        Ok(Self { line, urgency, probe, settled: false })
     }
 
     /// Gives the verdict that the call's outcome is.
     pub(super) fn settle<T>(mut self, outcome: Result<T, Fault>) -> Result<T, CallError> {
-        match &outcome {
-            Ok(_) => self.provider.breaker(self.urgency).succeeded(),
-            Err(fault) if fault.counts => self.provider.breaker(self.urgency).failed(Instant::now(), self.probe),
+        self.line.with_breaker(self.urgency, |breaker| match &outcome {
+            Ok(_) => breaker.succeeded(),
+            Err(fault) if fault.counts => breaker.failed(Instant::now(), self.probe),
             // As if the caller had left.
-            Err(_) => self.provider.breaker(self.urgency).abandoned(self.probe),
-        }
+            Err(_) => breaker.abandoned(self.probe),
+        });
         self.settled = true;
         outcome.map_err(|fault| fault.error)
     }
@@ -249,7 +256,7 @@ impl<'a> Pass<'a> {
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
         if !self.settled {
-            self.provider.breaker(self.urgency).abandoned(self.probe);
+            self.line.with_breaker(self.urgency, |breaker| breaker.abandoned(self.probe));
         }
     }
 }

@@ -14,7 +14,7 @@ mod pieces;
 mod retry;
 mod turns;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -107,8 +107,9 @@ struct Provider {
     policy: RetryPolicy,
     /// Every call holds one of these, so that no more than `max_concurrent` are under way.
     turns: Turns,
-    /// One for each [`Urgency`]: a build that runs into rate limits must not shut the door to questions.
-    breakers: [Mutex<Breaker>; 2],
+    /// One for each payer and [`Urgency`]: neither a tenant's short deadline shuts the door to the others, nor a build that
+    /// runs into rate limits to questions.
+    breakers: Mutex<HashMap<Payer, [Breaker; 2]>>,
 }
 
 impl Providers {
@@ -128,6 +129,11 @@ impl Providers {
             by_name.insert(name.clone(), Arc::new(provider));
         }
         Ok(Self { by_name })
+    }
+
+    /// Every provider's name.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
     }
 
     /// The provider of this name, to be called for `payer`.
@@ -174,7 +180,7 @@ impl Provider {
             headers,
             settings: settings.clone(),
             turns: Turns::new(settings.max_concurrent),
-            breakers: [Mutex::new(Breaker::new(&policy)), Mutex::new(Breaker::new(&policy))],
+            breakers: Mutex::default(),
             policy,
         })
     }

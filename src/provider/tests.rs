@@ -171,6 +171,21 @@ async fn five_failed_calls_open_the_circuit_for_builds_but_not_for_questions() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_waits_too_shortly_shuts_the_door_for_itself_alone() {
+    let slow = ResponseTemplate::new(200).set_body_string("{}").set_delay(SHORT);
+    let server = server_that(slow).await;
+    let shared = provider(&server.uri());
+    let of = |tenant: &str| Line { payer: TenantId::parse(tenant).ok(), ..shared.clone() };
+    let (hasty, patient) = (of("hasty"), of("patient"));
+    for _ in 0..5 {
+        assert!(post(&hasty, SHORT / 10).await.is_err());
+    }
+    let error = post(&hasty, LONG).await.unwrap_err();
+    assert!(error.to_string().contains("next try"), "{error}");
+    assert!(post(&patient, LONG).await.is_ok());
+}
+
+#[tokio::test]
 async fn texts_that_a_provider_refuses_do_not_open_the_circuit() {
     let server = server_that(ResponseTemplate::new(400)).await;
     let provider = provider(&server.uri());

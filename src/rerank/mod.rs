@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ModelRef};
 use crate::provider::{CallError, Line, Payer, ProviderError, Providers, Urgency};
+use crate::telemetry::{self, CallOutcome, Calls};
 
 /// Largest answer that is read: 200 results take some 10 KiB, and servers that send the documents back some 1 MiB.
 const MAX_BYTES: usize = 4 << 20;
@@ -95,7 +96,9 @@ impl Rerankers {
     /// # Errors
     /// When a provider's key cannot be read or sent.
     pub fn open(config: &Config) -> Result<Self, ProviderError> {
-        Ok(Self { providers: Providers::open(config)?, models: Mutex::default() })
+        let providers = Providers::open(config)?;
+        providers.names().for_each(|name| telemetry::provider_known(Calls::Rerank, name));
+        Ok(Self { providers, models: Mutex::default() })
     }
 
     /// The reranker that `payer` names, the same instance each time. One of a provider that `carrel.toml` does not have
@@ -128,6 +131,23 @@ impl Reranker {
     ) -> Result<Vec<Relevance>, RerankError> {
         let missing = || self.unavailable("carrel.toml has no provider of this name".to_owned());
         let provider = self.provider.as_ref().ok_or_else(missing)?;
+        let order = self.ask(provider, question, texts, timeout).await;
+        let outcome = match &order {
+            Ok(_) => CallOutcome::Ok,
+            Err(RerankError::Unavailable { .. }) => CallOutcome::Unavailable,
+            Err(RerankError::Invalid { .. }) => CallOutcome::Invalid,
+        };
+        telemetry::provider_called(Calls::Rerank, provider.name(), outcome);
+        order
+    }
+
+    async fn ask(
+        &self,
+        provider: &Line,
+        question: &str,
+        texts: &[String],
+        timeout: Duration,
+    ) -> Result<Vec<Relevance>, RerankError> {
         let request = Request {
             model: &self.model,
             query: question,

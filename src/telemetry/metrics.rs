@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Counter, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 use tokio::time::MissedTickBehavior;
@@ -75,6 +75,9 @@ fn begin() {
         counter!(names::EMBED_CACHE, "result" => result).increment(0);
     }
     counter!(names::CITATIONS_DROPPED).increment(0);
+    for invariant in Invariant::ALL {
+        counter!(names::INVARIANT_VIOLATIONS, "invariant" => invariant.as_str()).increment(0);
+    }
 }
 
 /// The whole of `/metrics`, process figures read now. Blocking for some milliseconds with many tenants.
@@ -149,7 +152,8 @@ fn stage_label(stage: StageName) -> &'static str {
     }
 }
 
-/// Times one stage of a job.
+/// Times one stage of a job: of one document (extract, chunk), of a group of them (embed, index) or of the whole (check,
+/// publish).
 pub fn job_stage(stage: StageName, took: Duration) {
     histogram!(names::JOB_STAGE, "stage" => stage_label(stage)).record(took);
 }
@@ -167,14 +171,62 @@ pub fn jobs_stalled(count: u64) {
     gauge!(names::JOBS_STALLED).set(as_f64(count));
 }
 
-/// Counts a call of a language model.
-pub fn llm_request(provider: &str, outcome: &'static str) {
-    counter!(names::LLM_REQUESTS, "provider" => PROVIDERS.admit(provider), "outcome" => outcome).increment(1);
+/// What a provider is called for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    /// Vectors.
+    Embed,
+    /// Words.
+    Llm,
+    /// Scores.
+    Rerank,
 }
 
-/// Counts a call of an embedding provider.
-pub fn embed_request(provider: &str, outcome: &'static str) {
-    counter!(names::EMBED_REQUESTS, "provider" => PROVIDERS.admit(provider), "outcome" => outcome).increment(1);
+/// How a call of a provider ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallOutcome {
+    /// With an answer that can be taken.
+    Ok,
+    /// Without one in time, or with a failure.
+    Unavailable,
+    /// With a refusal of just this request.
+    Refused,
+    /// With something that cannot be taken.
+    Invalid,
+}
+
+impl CallOutcome {
+    const ALL: [Self; 4] = [Self::Ok, Self::Unavailable, Self::Refused, Self::Invalid];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unavailable => "unavailable",
+            Self::Refused => "refused",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// Brings the series of a provider's calls to 0.
+pub fn provider_known(calls: Calls, provider: &str) {
+    for outcome in CallOutcome::ALL {
+        calls_counter(calls, provider, outcome).increment(0);
+    }
+}
+
+/// Counts a call of a provider, all its attempts together.
+pub fn provider_called(calls: Calls, provider: &str, outcome: CallOutcome) {
+    calls_counter(calls, provider, outcome).increment(1);
+}
+
+fn calls_counter(calls: Calls, provider: &str, outcome: CallOutcome) -> Counter {
+    let name = match calls {
+        Calls::Embed => names::EMBED_REQUESTS,
+        Calls::Llm => names::LLM_REQUESTS,
+        Calls::Rerank => names::RERANK_REQUESTS,
+    };
+    counter!(name, "provider" => PROVIDERS.admit(provider), "outcome" => outcome.as_str())
 }
 
 /// Counts a look into the cache of question vectors.
@@ -197,8 +249,29 @@ pub fn documents_failed(code: &str) {
     counter!(names::DOCUMENTS_FAILED, "code" => FAILURE_CODES.admit(code)).increment(1);
 }
 
+/// What must hold, whatever comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invariant {
+    /// No task ends in a panic.
+    NoPanic,
+    /// What an answer quotes stands in the stored text.
+    Proof,
+}
+
+impl Invariant {
+    const ALL: [Self; 2] = [Self::NoPanic, Self::Proof];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::NoPanic => "no_panic",
+            Self::Proof => "proof",
+        }
+    }
+}
+
 /// Counts and logs something that must never happen.
-pub fn invariant_violated(name: &'static str) {
+pub fn invariant_violated(invariant: Invariant) {
+    let name = invariant.as_str();
     counter!(names::INVARIANT_VIOLATIONS, "invariant" => name).increment(1);
     tracing::error!(invariant = name, "an invariant does not hold: this is a bug in Carrel");
 }

@@ -23,6 +23,7 @@ pub(super) const RATE_LIMITED: &str = "carrel_rate_limited_total";
 pub(super) const LLM_TOKENS: &str = "carrel_llm_tokens_total";
 pub(super) const LLM_REQUESTS: &str = "carrel_llm_requests_total";
 pub(super) const EMBED_REQUESTS: &str = "carrel_embed_requests_total";
+pub(super) const RERANK_REQUESTS: &str = "carrel_rerank_requests_total";
 pub(super) const EMBED_CACHE: &str = "carrel_embed_cache_total";
 pub(super) const AUTH_FAILURES: &str = "carrel_auth_failures_total";
 pub(super) const CITATIONS_DROPPED: &str = "carrel_citations_dropped_total";
@@ -61,17 +62,22 @@ pub(super) const ALL: &[(&str, Kind, &str)] = &[
     (INDEX_BYTES, Kind::Gauge, "Bytes of the serving generation on disk"),
     (INDEX_GENERATION, Kind::Gauge, "Number of the serving generation"),
     (INDEX_READY, Kind::Gauge, "1 when the tenant can answer questions"),
-    (INDEX_LAST_SUCCESS, Kind::Gauge, "When the last build succeeded, seconds since 1970"),
+    (INDEX_LAST_SUCCESS, Kind::Gauge, "When the last build or change of the index succeeded, seconds since 1970"),
     (INDEX_BUILD, Kind::Histogram(WORK_SECONDS), "Seconds a build took"),
     (ACTOR_RESTARTS, Kind::Counter, "Actors started again after they died"),
     (ACTOR_MAILBOX, Kind::Gauge, "Messages waiting for a tenant's actor"),
     (JOBS, Kind::Gauge, "Jobs, by state"),
     (JOBS_STALLED, Kind::Gauge, "Jobs that run and have not got on for a minute"),
-    (JOB_STAGE, Kind::Histogram(WORK_SECONDS), "Seconds a job spent in a stage"),
+    (
+        JOB_STAGE,
+        Kind::Histogram(WORK_SECONDS),
+        "Seconds a stage of a job took, for a document, a group of them or the whole",
+    ),
     (RATE_LIMITED, Kind::Counter, "Requests refused by a limit"),
     (LLM_TOKENS, Kind::Counter, "Model tokens read from (input) and written for (output) a tenant"),
     (LLM_REQUESTS, Kind::Counter, "Calls of language models, by provider and outcome"),
     (EMBED_REQUESTS, Kind::Counter, "Calls of embedding providers, by provider and outcome"),
+    (RERANK_REQUESTS, Kind::Counter, "Calls of reranking providers, by provider and outcome"),
     (EMBED_CACHE, Kind::Counter, "Question vectors looked up in the cache, by result"),
     (AUTH_FAILURES, Kind::Counter, "Requests not let in, by reason"),
     (CITATIONS_DROPPED, Kind::Counter, "Citations that did not hold against the stored text"),

@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
 
 use super::labels::OTHER;
 use super::metrics::as_f64;
 use super::names;
-use crate::domain::TenantId;
+use crate::domain::{TenantId, Timestamp};
 
 /// A stage of a question's way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ struct Series {
     chunks: Share,
     bytes: Share,
     ready: Share,
-    mailbox: Share,
+    mailbox: Gauge,
     generation: Gauge,
     last_success: Gauge,
     build: Histogram,
@@ -145,8 +145,13 @@ impl TenantMetrics {
     /// Times a build that succeeded now.
     pub fn built(&self, took: Duration) {
         self.0.build.record(took);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.0.last_success.set(now.as_secs_f64());
+        self.succeeded(Timestamp::now());
+    }
+
+    /// Notes when the index was built or changed last.
+    pub fn succeeded(&self, at: Timestamp) {
+        let millis = u64::try_from(at.as_millis()).unwrap_or_default();
+        self.0.last_success.set(as_f64(millis) / 1e3);
     }
 
     /// Counts a request refused by a limit: `tenant` for the rate, `concurrency` for too many at once.
@@ -160,9 +165,14 @@ impl TenantMetrics {
         self.0.tokens_out.increment(completion);
     }
 
-    /// Sets how many messages wait for the tenant's actor.
-    pub fn mailbox(&self, waiting: u64) {
-        self.0.mailbox.set(waiting);
+    /// Counts a message that waits for the tenant's actor from now on.
+    pub fn letter_sent(&self) {
+        self.0.mailbox.increment(1);
+    }
+
+    /// Counts one that does so no more.
+    pub fn letter_gone(&self) {
+        self.0.mailbox.decrement(1);
     }
 }
 
@@ -193,7 +203,7 @@ impl Series {
             chunks: share(names::INDEX_CHUNKS),
             bytes: share(names::INDEX_BYTES),
             ready: share(names::INDEX_READY),
-            mailbox: share(names::ACTOR_MAILBOX),
+            mailbox: zeroed(gauge!(names::ACTOR_MAILBOX, "tenant" => of())),
             generation: zeroed(gauge!(names::INDEX_GENERATION, "tenant" => of())),
             last_success: zeroed(gauge!(names::INDEX_LAST_SUCCESS, "tenant" => of())),
             build: histogram!(names::INDEX_BUILD, "tenant" => of()),
@@ -206,7 +216,7 @@ impl Series {
 
 impl Drop for Series {
     fn drop(&mut self) {
-        for share in [&self.documents, &self.chunks, &self.bytes, &self.ready, &self.mailbox] {
+        for share in [&self.documents, &self.chunks, &self.bytes, &self.ready] {
             share.set(0);
         }
         labels().give_back(&self.tenant, self.own);

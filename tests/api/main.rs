@@ -18,6 +18,7 @@ mod jobs;
 mod lifecycle;
 mod lookback;
 mod meanwhile;
+mod metrics;
 mod model;
 mod process;
 mod proof;

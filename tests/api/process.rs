@@ -157,3 +157,33 @@ async fn a_kill_in_the_middle_of_a_restore_leaves_no_tenant_or_the_whole_one() {
         server.kill().await;
     }
 }
+
+#[tokio::test]
+async fn each_stage_of_a_build_is_timed_and_no_invariant_is_broken() {
+    let root = Root::new().tenant("acme", "", &[("a.md", "The quinces of the north orchard ripen in late October.")]);
+    let server = Server::start(&root).await;
+    let address = server.ready["address"].as_str().unwrap();
+    let text = reqwest::get(format!("{address}/metrics")).await.unwrap().text().await.unwrap();
+    let value = |series: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.and_then(|value| value.parse::<f64>().ok()).unwrap_or_else(|| panic!("{series} is not there"))
+    };
+    for stage in ["extract", "chunk", "embed", "index", "publish"] {
+        let count = value(&format!("carrel_job_stage_duration_seconds_count{{stage=\"{stage}\"}}"));
+        assert!(count >= 1.0, "{stage}");
+    }
+    for invariant in ["no_panic", "proof"] {
+        let broken = value(&format!("carrel_invariant_violations_total{{invariant=\"{invariant}\"}}"));
+        assert!(broken == 0.0, "{invariant}");
+    }
+    assert!(value("carrel_index_last_success_timestamp_seconds{tenant=\"acme\"}") > 1e9);
+    assert!(server.end().await);
+    let again = Server::start(&root).await;
+    let address = again.ready["address"].as_str().unwrap();
+    let text = reqwest::get(format!("{address}/metrics")).await.unwrap().text().await.unwrap();
+    assert!(
+        !text.contains("carrel_index_last_success_timestamp_seconds{tenant=\"acme\"} 0\n"),
+        "an index that is opened was built some time"
+    );
+    assert!(again.end().await);
+}

@@ -55,7 +55,7 @@ impl Engine {
         let mut writer = generations.begin(&spec, "measure")?;
         let build = Build { documents, spec: spec.clone(), donors: Vec::new(), patience: None };
         // Loads the model, which both would pay for.
-        self.embedders.warm_up().await?;
+        self.warm_up().await?;
         let begun = Instant::now();
         let mut pipeline = self.prepare(build, ids)?;
         let (mut texts, mut tokens, mut failed) = (Vec::new(), 0, 0);

@@ -13,6 +13,8 @@ pub const MAX_BYTES: usize = 16 << 10;
 const MAX_NAMES: usize = 64;
 /// The longest name, characters.
 const MAX_NAME: usize = 64;
+/// The longest list: a filter holds each of its members against its own.
+const MAX_LISTED: usize = 100;
 
 /// Reads attributes: an object of names to strings, numbers, booleans or lists of these. Dates are strings (RFC 3339).
 ///
@@ -32,6 +34,9 @@ pub fn read(json: &[u8]) -> Result<Attributes, ApiError> {
             return Err(wrong(&format!(
                 "have a name that is empty, holds control characters or is longer than {MAX_NAME}"
             )));
+        }
+        if value.as_array().is_some_and(|list| list.len() > MAX_LISTED) {
+            return Err(wrong(&format!("`{name}` is a list of more than {MAX_LISTED}")));
         }
         if !keeps(value) {
             return Err(wrong(&format!("`{name}` is no string, number, boolean or list of these")));
@@ -83,6 +88,7 @@ mod tests {
             json!({"line\nbreak": 1}),
             json!({"x".repeat(65): 1}),
             json!({"a": "x".repeat(MAX_BYTES)}),
+            json!({"a": vec![1; MAX_LISTED + 1]}),
             json!(many),
         ] {
             let error = read(bad.to_string().as_bytes()).unwrap_err();
