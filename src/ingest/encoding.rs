@@ -35,7 +35,10 @@ pub(super) fn decode(bytes: &[u8], label: Option<&str>) -> Result<Decoded, Extra
     if let Some(text) = utf32(bytes) {
         return Ok(Decoded { text: clean(&text).into_owned(), unreadable: 0 });
     }
-    let declared = label.and_then(|label| Encoding::for_label(label.trim().as_bytes()));
+    if let Some(text) = iso_2022_kr(bytes) {
+        return Ok(Decoded { text: clean(&text).into_owned(), unreadable: 0 });
+    }
+    let declared = label.and_then(labelled);
     let encoding = match Encoding::for_bom(bytes) {
         Some((encoding, _)) => encoding,
         None => detect(bytes, declared).ok_or_else(not_text)?,
@@ -46,6 +49,52 @@ pub(super) fn decode(bytes: &[u8], label: Option<&str>) -> Result<Decoded, Extra
         return Err(not_text());
     }
     Ok(Decoded { text: clean(&text).into_owned(), unreadable })
+}
+
+/// Whether `label` names an encoding that [`decode`] reads.
+pub(super) fn is_known(label: &str) -> bool {
+    label.eq_ignore_ascii_case("iso-2022-kr") || labelled(label).is_some()
+}
+
+/// The encoding of a label: those of the Encoding Standard, and names that old programs write instead.
+fn labelled(label: &str) -> Option<&'static Encoding> {
+    let label = label.trim().to_ascii_lowercase().replace('_', "-");
+    let known = |label: &str| Encoding::for_label_no_replacement(label.as_bytes());
+    let windows = || label.strip_prefix("win").map(|page| page.trim_start_matches(['-', 'd', 'o', 'w', 's']));
+    let page = label.strip_prefix("cp").or_else(|| label.strip_prefix("ms")).or_else(windows);
+    let other = match page {
+        Some("932") => "shift-jis",
+        Some("936") => "gbk",
+        Some("949") => "euc-kr",
+        Some("950") => "big5",
+        Some("50220" | "50221" | "50222") => "iso-2022-jp",
+        Some(page @ ("1250" | "1251" | "1252" | "1253" | "1254" | "1255" | "1256" | "1257" | "1258" | "874")) => {
+            return known(&format!("windows-{page}"));
+        }
+        _ if label == "uhc" => "euc-kr",
+        _ if label.starts_with("iso-2022-jp-") => "iso-2022-jp",
+        _ if label.starts_with("latin-") => return known(&label.replacen('-', "", 1)),
+        _ => return known(&label),
+    };
+    known(other)
+}
+
+/// ISO-2022-KR, which says so in its first line: Korean stands between two control characters, with the high bits gone.
+fn iso_2022_kr(bytes: &[u8]) -> Option<String> {
+    const SAYS: &[u8] = b"\x1b$)C";
+    let at = bytes.windows(SAYS.len()).take(SAMPLE_BYTES).position(|window| window == SAYS)?;
+    let mut korean = false;
+    let mut eight_bits = Vec::with_capacity(bytes.len());
+    for byte in bytes[..at].iter().chain(&bytes[at + SAYS.len()..]) {
+        match byte {
+            0x0e => korean = true,
+            0x0f => korean = false,
+            0x21..=0x7e if korean => eight_bits.push(byte | 0x80),
+            byte => eight_bits.push(*byte),
+        }
+    }
+    let (text, malformed) = encoding_rs::EUC_KR.decode_without_bom_handling(&eight_bits);
+    (!malformed).then(|| text.into_owned())
 }
 
 fn not_text() -> ExtractError {

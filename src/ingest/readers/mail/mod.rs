@@ -1,17 +1,21 @@
 //! Mail (RFC 5322, MIME): the fields a person sees, the words, and the attachments through their own readers.
 
-use mail_parser::{Address, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+mod content;
+mod fields;
 
+use mail_parser::{Address, HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+
+use self::fields::mended;
 use super::budget::Budget;
 use super::{html, read_part};
 use crate::ingest::ExtractError;
 use crate::ingest::draft::Draft;
-use crate::ingest::encoding::clean;
 
 /// Reads the messages of a mailbox, each as a part named for its subject.
 pub(super) fn read_box(bytes: &[u8], draft: &mut Draft, budget: &mut Budget) -> Result<(), ExtractError> {
     for message in messages(bytes) {
-        let Some(message) = MessageParser::default().parse(message) else { continue };
+        let message = mended(message);
+        let Some(message) = MessageParser::default().parse(&*message) else { continue };
         let name = message.subject().unwrap_or("message").to_owned();
         read_part(&name, draft, budget, |draft, budget| read_message(&message, draft, budget))?;
         if draft.is_full() {
@@ -39,7 +43,8 @@ fn messages(bytes: &[u8]) -> Vec<&[u8]> {
 
 /// Reads a message.
 pub(super) fn read(bytes: &[u8], draft: &mut Draft, budget: &mut Budget) -> Result<(), ExtractError> {
-    let message = MessageParser::default().parse(bytes).ok_or_else(|| ExtractError::damaged("it is no mail"))?;
+    let bytes = mended(bytes);
+    let message = MessageParser::default().parse(&*bytes).ok_or_else(|| ExtractError::damaged("it is no mail"))?;
     read_message(&message, draft, budget)
 }
 
@@ -48,42 +53,65 @@ fn read_message(message: &Message, draft: &mut Draft, budget: &mut Budget) -> Re
         draft.title(subject);
         draft.heading(1, subject);
     }
-    for (name, address) in [("From", message.from()), ("To", message.to()), ("Cc", message.cc())] {
+    let addresses = [
+        ("From", message.from()),
+        ("Reply-To", message.reply_to()),
+        ("To", message.to()),
+        ("Cc", message.cc()),
+        ("Bcc", message.bcc()),
+    ];
+    for (name, address) in addresses {
         if let Some(people) = address.map(people).filter(|people| !people.is_empty()) {
             draft.words(&format!("{name}: {people}"));
             draft.end_line();
         }
     }
-    if let Some(date) = message.date() {
-        draft.words(&format!("Date: {}", date.to_rfc3339()));
+    if let Some(date) = date(message) {
+        draft.words(&format!("Date: {date}"));
     }
     draft.end_block();
     let written = |part: &MessagePart| part.text_contents().is_some_and(|words| !words.trim().is_empty());
     // Some senders leave the plain form of their words empty.
     if message.text_bodies().any(written) {
-        message.text_bodies().for_each(|part| read_body(part, draft));
+        message.text_bodies().for_each(|part| read_body(message, part, draft));
     } else {
-        message.html_bodies().for_each(|part| read_body(part, draft));
+        message.html_bodies().for_each(|part| read_body(message, part, draft));
     }
     for part in message.attachments() {
-        read_attachment(part, draft, budget)?;
+        read_attachment(message, part, draft, budget)?;
     }
     Ok(())
 }
 
+/// The date as RFC 3339, or as it is written where it is no date.
+fn date(message: &Message) -> Option<String> {
+    let written = || message.header_raw(HeaderName::Date).map(|date| date.trim().to_owned());
+    message.date().filter(|date| date.is_valid()).map(mail_parser::DateTime::to_rfc3339).or_else(written)
+}
+
 /// Plain text where the sender wrote it, else the words of the HTML.
-fn read_body(part: &MessagePart, draft: &mut Draft) {
+fn read_body(message: &Message, part: &MessagePart, draft: &mut Draft) {
     match &part.body {
         PartType::Text(text) => {
-            draft.verbatim(clean(text).trim());
+            draft.verbatim(content::words(message, part, text).trim());
         }
-        PartType::Html(page) => html::read(&clean(page), draft),
+        PartType::Html(page) => html::read(&content::words(message, part, page), draft),
         _ => {}
     }
 }
 
-fn read_attachment(part: &MessagePart, draft: &mut Draft, budget: &mut Budget) -> Result<(), ExtractError> {
+fn read_attachment(
+    message: &Message,
+    part: &MessagePart,
+    draft: &mut Draft,
+    budget: &mut Budget,
+) -> Result<(), ExtractError> {
     let name = part.attachment_name().unwrap_or("attachment");
+    if part.is_content_type("application", "ms-tnef") {
+        // Outlook's own wrapping, which nobody else reads: what is lost in it is more than a picture.
+        draft.fail_part(name, &ExtractError::unsupported("An attachment that Outlook wrapped"));
+        return Ok(());
+    }
     match &part.body {
         PartType::Message(message) => {
             let name = message.subject().unwrap_or(name).to_owned();
@@ -91,7 +119,7 @@ fn read_attachment(part: &MessagePart, draft: &mut Draft, budget: &mut Budget) -
         }
         PartType::Multipart(_) => Ok(()),
         _ => read_part(name, draft, budget, |draft, budget| {
-            super::read(name, part.contents(), draft, budget).map(|_| ())
+            super::read(name, &content::attached(message, part), draft, budget).map(|_| ())
         }),
     }
 }
@@ -133,6 +161,61 @@ mod tests {
             --x\nContent-Type: text/plain\n\n \n--x\nContent-Type: text/html\n\n<p>only here</p>\n--x--\n";
         let read = extract_here("m.eml", mail.as_bytes(), &ReadLimits { max_text_bytes: 10_000 }).unwrap();
         assert!(read.text.ends_with("only here"), "{}", read.text);
+    }
+
+    fn text(mail: &[u8]) -> String {
+        extract_here("m.eml", mail, &ReadLimits { max_text_bytes: 10_000 }).unwrap().text
+    }
+
+    #[test]
+    fn text_without_a_label_or_with_one_that_few_know_is_read_as_it_is() {
+        let head = "From: a\nTo: b\nSubject: S\nMIME-Version: 1.0\n";
+        for (fields, body) in [
+            ("", &b"Es gr\xfc\xdft sch\xf6n der M\xfcller aus K\xf6ln"[..]),
+            ("Content-Type: text/plain; charset=us-ascii\n", b"Es gr\xfc\xdft sch\xf6n der M\xfcller aus K\xf6ln"),
+            ("Content-Type: text/plain; charset=latin-1\n", b"Es gr\xfc\xdft sch\xf6n der M\xfcller aus K\xf6ln"),
+            (
+                "Content-Type: text/html\n",
+                b"<html><meta charset=windows-1252><p>Es gr\xfc\xdft sch\xf6n der M\xfcller aus K\xf6ln",
+            ),
+        ] {
+            let mail = [head.as_bytes(), fields.as_bytes(), b"\n", body].concat();
+            assert!(text(&mail).ends_with("Es grüßt schön der Müller aus Köln"), "{fields}: {}", text(&mail));
+        }
+        let korean =
+            [head.as_bytes(), b"Content-Type: text/plain; charset=iso-2022-kr\n\n\x1b$)C\x0eGQ19\x0f ok"].concat();
+        assert!(text(&korean).ends_with("한국 ok"), "{}", text(&korean));
+    }
+
+    #[test]
+    fn an_attachment_without_a_label_is_read_by_its_bytes() {
+        let mail = b"From: a\nSubject: S\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n\
+            --x\nContent-Type: text/csv; name=a.csv\nContent-Transfer-Encoding: base64\n\
+            Content-Disposition: attachment; filename=a.csv\n\nTmFtZTtPcnQKTfxsbGVyO0v2bG4KSvxyZ2VuO038bmNoZW4K\n--x--\n";
+        assert!(text(mail).ends_with("Name | Ort\nMüller | Köln\nJürgen | München"), "{}", text(mail));
+    }
+
+    #[test]
+    fn a_footer_after_encoded_words_is_read_with_them() {
+        let mail = b"From: a\nSubject: S\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\
+            Content-Transfer-Encoding: base64\n\nR3LDvMOfZSBhbiBkaWUgTGlzdGUsIGRpZXMgaXN0IGRlciBUZXh0Lgo=\n\n___\nList footer\n";
+        let read = text(mail);
+        assert!(read.contains("Grüße an die Liste, dies ist der Text.") && read.ends_with("List footer"), "{read}");
+    }
+
+    #[test]
+    fn all_who_are_named_and_a_date_that_is_none_are_shown() {
+        let read = text(b"From: a@b\nReply-To: c@d\nBcc: e@f\nDate: yesterday evening\nSubject: S\n\nwords");
+        assert_eq!(read, "S\n\nFrom: a@b\nReply-To: c@d\nBcc: e@f\nDate: yesterday evening\n\nwords");
+    }
+
+    #[test]
+    fn an_attachment_that_outlook_wrapped_is_told_of() {
+        let mail = b"From: a\nSubject: S\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n\
+            --x\n\nwords\n--x\nContent-Type: application/ms-tnef; name=winmail.dat\n\
+            Content-Transfer-Encoding: base64\n\neJ8+IgEAAQ==\n--x--\n";
+        let read = extract_here("m.eml", mail, &ReadLimits { max_text_bytes: 10_000 }).unwrap();
+        assert!(read.warnings.iter().any(|warning| warning.starts_with("winmail.dat: ")), "{:?}", read.warnings);
     }
 
     #[test]
