@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::budget::Budget;
-use super::package::Package;
+use super::package::{Package, uncommon};
 use super::{docx, epub, odf, parts, pptx, read_part, sheet};
 use crate::ingest::ExtractError;
 use crate::ingest::draft::Draft;
@@ -65,10 +65,15 @@ fn read_archive(package: &mut Package, draft: &mut Draft, budget: &mut Budget) -
         if file.is_empty() || file.starts_with('.') || name.starts_with("__MACOSX/") {
             continue;
         }
+        let mut packed = false;
         read_part(&name, draft, budget, |draft, budget| {
-            let bytes = package.read(&name, budget)?.unwrap_or_default();
-            super::read(&name, &bytes, draft, budget).map(|_| ())
+            let bytes = package.read(&name, budget).inspect_err(|error| packed = error.code == "unsupported_format");
+            super::read(&name, &bytes?.unwrap_or_default(), draft, budget).map(|_| ())
         })?;
+        if packed {
+            // Nobody knows whether it is a picture.
+            draft.fail_part(&name, &uncommon());
+        }
         if draft.is_full() {
             break;
         }
@@ -92,6 +97,17 @@ mod tests {
         let parts: Vec<_> = read.marks.iter().filter(|mark| matches!(mark.kind, MarkKind::Part { .. })).collect();
         assert_eq!(parts.len(), 2);
         assert_eq!(&read.text[parts[1].start..parts[1].end], "two");
+    }
+
+    #[test]
+    fn a_file_packed_by_an_uncommon_method_is_told_of_and_the_others_are_read() {
+        let mut bytes = zip(&[("a.txt", b"one"), ("b.txt", b"two")]);
+        // The method of the first file, in its own header and in the list at the end: 12 is bzip2.
+        let listed = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        (bytes[8], bytes[listed + 10]) = (12, 12);
+        let read = extract_here("x.zip", &bytes, &LIMITS).unwrap();
+        assert_eq!(read.text, "two");
+        assert!(read.warnings.iter().any(|warning| warning.starts_with("a.txt: ")), "{:?}", read.warnings);
     }
 
     #[test]

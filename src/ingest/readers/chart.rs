@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sheet::number;
+use super::cells::number;
 use super::xml::{Element, Visitor, walk};
 use crate::ingest::ExtractError;
 use crate::ingest::draft::Draft;

@@ -10,13 +10,23 @@ const SAMPLE_LINES: usize = 20;
 /// Reads a table; `delimiter` is what the name or the first lines suggest.
 pub(super) fn read(text: &str, delimiter: char, draft: &mut Draft) {
     draft.begin_table();
-    for row in Rows::new(text, best_delimiter(text, delimiter)) {
+    let (delimiter, text) = declared(text).unwrap_or_else(|| (best_delimiter(text, delimiter), text));
+    for row in Rows::new(text, delimiter) {
         draft.row(&row);
         if draft.is_full() {
             break;
         }
     }
     draft.end_table();
+}
+
+/// The delimiter that the first line declares, as Excel reads and writes it (`sep=;`), and what follows that line.
+fn declared(text: &str) -> Option<(char, &str)> {
+    let (first, rest) = text.split_once('\n')?;
+    let (name, delimiter) = first.split_once('=')?;
+    let mut delimiter = delimiter.trim_end_matches('\r').chars();
+    let only = delimiter.next().filter(|_| delimiter.next().is_none())?;
+    name.eq_ignore_ascii_case("sep").then_some((only, rest))
 }
 
 /// The delimiter that stands in most of the first lines; files named CSV are often parted by something else.
@@ -109,5 +119,7 @@ mod tests {
         let table = extract_here("a.csv", csv.as_bytes(), &ReadLimits { max_text_bytes: 1000 }).unwrap();
         assert_eq!((table.kind.as_str(), table.text.as_str()), ("csv", "name | price\nTea, green | 2\nMilk | 1,5"));
         assert_eq!(table.marks[0].kind, MarkKind::Table { header_end: "name | price".len() });
+        let declared = extract_here("a.csv", b"sep=|\r\na,b|c\r\n1,5|2\r\n", &ReadLimits { max_text_bytes: 1000 });
+        assert_eq!(declared.unwrap().text, "a,b | c\n1,5 | 2");
     }
 }

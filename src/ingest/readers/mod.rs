@@ -3,6 +3,7 @@
 mod archive;
 mod body;
 mod budget;
+mod cells;
 mod chart;
 mod csv;
 mod docx;

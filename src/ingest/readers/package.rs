@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::io::{Cursor, ErrorKind, Read};
 
-use zip::ZipArchive;
+use encoding_rs::WINDOWS_1252;
+use mail_parser::decoders::charsets::map::charset_decoder;
 use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
 
 use super::budget::Budget;
 use crate::ingest::ExtractError;
+use crate::ingest::encoding::decode;
 
 /// A ZIP archive in memory. Nothing is ever written, so names are names and no paths.
 pub(super) struct Package<'a> {
@@ -47,12 +50,13 @@ impl<'a> Package<'a> {
         budget.take_entry()?;
         let entry = match self.zip.by_index(number) {
             Ok(entry) if entry.encrypted() => return Err(ExtractError::needs_password()),
+            Ok(entry) if !UNPACKED.contains(&entry.compression()) => return Err(uncommon()),
             Ok(entry) => entry,
             Err(ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)) => {
                 return Err(ExtractError::needs_password());
             }
             Err(ZipError::CompressionMethodNotSupported(_) | ZipError::UnsupportedArchive(_)) => {
-                return Err(ExtractError::unsupported("A file packed by an uncommon method"));
+                return Err(uncommon());
             }
             Err(_) => return Err(ExtractError::damaged("the archive is incomplete")),
         };
@@ -83,14 +87,27 @@ fn xml_text(bytes: Vec<u8>) -> Result<String, ExtractError> {
     String::from_utf8(bytes).or_else(|error| {
         let bytes = error.as_bytes();
         let label = crate::ingest::sniff::declared_encoding(bytes);
-        crate::ingest::encoding::decode(bytes, label.as_deref()).map(|decoded| decoded.text)
+        decode(bytes, label.as_deref()).map(|decoded| decoded.text)
     })
+}
+
+/// Methods of packing that are undone.
+const UNPACKED: [CompressionMethod; 2] = [CompressionMethod::Stored, CompressionMethod::Deflated];
+
+pub(super) fn uncommon() -> ExtractError {
+    ExtractError::unsupported("A file packed by an uncommon method")
 }
 
 /// A name in whatever encoding the packing program used.
 fn readable(name: &[u8]) -> String {
-    crate::ingest::encoding::decode(name, None)
-        .map_or_else(|_| String::from_utf8_lossy(name).into_owned(), |decoded| decoded.text)
+    let text = decode(name, None).map_or_else(|_| String::from_utf8_lossy(name).into_owned(), |decoded| decoded.text);
+    // The letters that DOS put there are quotes and signs in Windows' code page.
+    let of_dos = |byte: &u8| byte.is_ascii() || matches!(byte, 0x80..=0xa8 | 0xe1);
+    let western = !name.is_ascii() && text == WINDOWS_1252.decode_without_bom_handling(name).0;
+    match charset_decoder(b"cp850").filter(|_| western && name.iter().all(of_dos)) {
+        Some(dos) => dos(name),
+        None => text,
+    }
 }
 
 /// Some programs write Windows' separators or absolute names.
@@ -155,6 +172,15 @@ pub(super) mod tests {
         }
         let files: Vec<(&str, &[u8])> = files.iter().map(|(name, xml)| (name.as_str(), xml.as_bytes())).collect();
         zip(&files)
+    }
+
+    #[test]
+    fn names_are_read_as_the_packing_program_wrote_them() {
+        assert_eq!(readable(b"Gr\x94\xe1e.txt"), "Größe.txt");
+        assert_eq!(readable(b"M\x82moire \x82l\x8ave.txt"), "Mémoire élève.txt");
+        assert_eq!(readable(b"Gr\xf6\xdfe.txt"), "Größe.txt");
+        assert_eq!(readable("Größe.txt".as_bytes()), "Größe.txt");
+        assert_eq!(readable(b"\x83e\x83X\x83g\x82\xcc\x8c\x8b\x89\xca.txt"), "テストの結果.txt");
     }
 
     #[test]

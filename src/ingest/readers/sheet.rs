@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::body::{Body, Paragraphs};
 use super::budget::Budget;
+use super::cells::{Look, Styles};
 use super::chart;
 use super::package::Package;
 use super::parts::{core_title, relations};
@@ -53,7 +54,7 @@ pub(super) fn read(
         };
         draft.end_block();
         let start = draft.len();
-        let mut sheet = Sheet::new(draft, &strings.found, &styles.dates, workbook.epoch);
+        let mut sheet = Sheet::new(draft, &strings.found, &styles.looks, workbook.epoch);
         walk(&xml, &mut sheet)?;
         sheet.end_table();
         read_besides(package, target, draft, budget)?;
@@ -148,64 +149,12 @@ impl Visitor for Strings {
     }
 }
 
-/// Which cell formats show a number as a date.
-#[derive(Default)]
-struct Styles {
-    /// Own formats that are dates, by number.
-    formats: HashMap<u32, bool>,
-    in_cell_formats: bool,
-    dates: Vec<bool>,
-}
-
-impl Visitor for Styles {
-    fn open(&mut self, element: &Element) {
-        let number = |name| element.attribute(name).and_then(|value| value.parse::<u32>().ok()).unwrap_or_default();
-        match element.name() {
-            "numFmt" => {
-                let code = element.attribute("formatCode").unwrap_or_default();
-                self.formats.insert(number("numFmtId"), is_date_format(&code));
-            }
-            "cellXfs" => self.in_cell_formats = true,
-            "xf" if self.in_cell_formats => {
-                let id = number("numFmtId");
-                // ECMA-376 part 1, 18.8.30: the numbers of built-in date formats.
-                let built_in = matches!(id, 14..=22 | 27..=36 | 45..=47 | 50..=58);
-                self.dates.push(self.formats.get(&id).copied().unwrap_or(built_in));
-            }
-            _ => {}
-        }
-    }
-
-    fn close(&mut self, name: &str) {
-        if name == "cellXfs" {
-            self.in_cell_formats = false;
-        }
-    }
-
-    fn words(&mut self, _words: &str) {}
-}
-
-/// Whether a format has a letter of a date outside quotes and brackets.
-fn is_date_format(code: &str) -> bool {
-    let mut closing = None;
-    code.chars().any(|c| {
-        match closing {
-            Some(end) if c == end => closing = None,
-            Some(_) => {}
-            None if c == '"' => closing = Some('"'),
-            None if c == '[' => closing = Some(']'),
-            None => return matches!(c.to_ascii_lowercase(), 'y' | 'm' | 'd' | 'h' | 's'),
-        }
-        false
-    })
-}
-
 /// One sheet while its cells go by.
 #[expect(clippy::struct_excessive_bools, reason = "each says where among the elements we are")]
 struct Sheet<'a> {
     draft: &'a mut Draft,
     strings: &'a [String],
-    dates: &'a [bool],
+    looks: &'a [Look],
     epoch: jiff::civil::Date,
     row: Vec<String>,
     cell: Cell,
@@ -229,11 +178,11 @@ struct Cell {
 }
 
 impl<'a> Sheet<'a> {
-    fn new(draft: &'a mut Draft, strings: &'a [String], dates: &'a [bool], epoch: jiff::civil::Date) -> Self {
+    fn new(draft: &'a mut Draft, strings: &'a [String], looks: &'a [Look], epoch: jiff::civil::Date) -> Self {
         Self {
             draft,
             strings,
-            dates,
+            looks,
             epoch,
             row: Vec::new(),
             cell: Cell::default(),
@@ -299,8 +248,7 @@ impl<'a> Sheet<'a> {
             "b" if value.is_empty() => value,
             "b" => String::from(if value.trim() == "1" { "TRUE" } else { "FALSE" }),
             "str" | "inlineStr" | "e" | "d" => value,
-            _ if self.dates.get(style).copied().unwrap_or_default() => date(&value, self.epoch).unwrap_or(value),
-            _ => number(&value),
+            _ => self.looks.get(style).copied().unwrap_or_default().show(&value, self.epoch),
         };
         if !shown.is_empty() && column < MAX_COLUMNS {
             self.row.resize(self.row.len().max(column + 1), String::new());
@@ -350,30 +298,6 @@ fn column_of(reference: &str) -> Option<usize> {
     number.checked_sub(1)
 }
 
-/// A number without the noise of binary fractions: 15 digits, as Excel shows it.
-pub(super) fn number(value: &str) -> String {
-    match value.trim().parse::<f64>() {
-        Ok(number) if number.is_finite() && value.contains('.') => {
-            format!("{number:.14e}").parse::<f64>().map_or_else(|_| value.to_owned(), |rounded| rounded.to_string())
-        }
-        _ => value.trim().to_owned(),
-    }
-}
-
-/// A serial number of days as a date, with the time of day if it has one; below a day, the time alone.
-fn date(value: &str, epoch: jiff::civil::Date) -> Option<String> {
-    let days = value.trim().parse::<f64>().ok().filter(|days| (0.0..3_000_000.0).contains(days))?;
-    #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
-    let seconds = (days * 86_400.0).round() as i64;
-    let moment = epoch.at(0, 0, 0, 0).checked_add(jiff::SignedDuration::from_secs(seconds)).ok()?;
-    let format = match seconds {
-        0..86_400 => "%H:%M:%S",
-        _ if seconds % 86_400 == 0 => "%Y-%m-%d",
-        _ => "%Y-%m-%d %H:%M:%S",
-    };
-    Some(moment.strftime(format).to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -405,23 +329,5 @@ mod tests {
     fn cells_are_found_by_their_letters() {
         assert_eq!(["A1", "Z9", "AA1", "XFD1"].map(column_of), [Some(0), Some(25), Some(26), Some(16_383)]);
         assert_eq!(column_of("7"), None);
-    }
-
-    #[test]
-    fn numbers_are_shown_as_a_person_typed_them() {
-        assert_eq!(
-            ["0.1", "0.30000000000000004", "42", "1.5E3", "abc"].map(number),
-            ["0.1", "0.3", "42", "1500", "abc"]
-        );
-    }
-
-    #[test]
-    fn dates_are_shown_as_dates() {
-        let epoch = Workbook::default().epoch;
-        assert_eq!(date("44067", epoch).as_deref(), Some("2020-08-24"));
-        assert_eq!(date("44067.5", epoch).as_deref(), Some("2020-08-24 12:00:00"));
-        assert_eq!(date("0.25", epoch).as_deref(), Some("06:00:00"));
-        assert_eq!(date("1e300", epoch), None);
-        assert!(is_date_format("dd/mm/yyyy") && is_date_format("[$-409]h:mm") && !is_date_format("0.00\" days\""));
     }
 }

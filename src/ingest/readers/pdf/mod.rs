@@ -10,6 +10,7 @@ mod content;
 mod font;
 mod layout;
 mod lexer;
+mod lock;
 mod program;
 #[cfg(test)]
 mod tests;
@@ -70,19 +71,26 @@ pub(super) fn read(bytes: &[u8], draft: &mut Draft) -> Result<(), ExtractError> 
 }
 
 fn load(bytes: &[u8]) -> Result<Document, ExtractError> {
-    let options = LoadOptions::with_max_decompressed_size(MAX_STREAM_BYTES);
-    let mut document = Document::load_mem_with_options(bytes, options).map_err(|error| match error {
-        lopdf::Error::InvalidPassword | lopdf::Error::Decryption(_) => ExtractError::needs_password(),
-        lopdf::Error::Decompress(_) => {
-            ExtractError::too_large("A part of the PDF unpacks to more than anybody could read.")
-        }
-        _ => ExtractError::damaged("it is no complete PDF"),
-    })?;
+    let mut document = parse(bytes)?;
+    if let Some(updated) = lock::in_an_object(bytes, &document) {
+        document = parse(&updated)?;
+    }
     // Most locked files open with an empty password: only printing and copying are forbidden.
     if document.is_encrypted() && document.decrypt("").is_err() {
         return Err(ExtractError::needs_password());
     }
     Ok(document)
+}
+
+fn parse(bytes: &[u8]) -> Result<Document, ExtractError> {
+    let options = LoadOptions::with_max_decompressed_size(MAX_STREAM_BYTES);
+    Document::load_mem_with_options(bytes, options).map_err(|error| match error {
+        lopdf::Error::InvalidPassword | lopdf::Error::Decryption(_) => ExtractError::needs_password(),
+        lopdf::Error::Decompress(_) => {
+            ExtractError::too_large("A part of the PDF unpacks to more than anybody could read.")
+        }
+        _ => ExtractError::damaged("it is no complete PDF"),
+    })
 }
 
 /// The title in the file's properties, unless a program put the file's name there.

@@ -42,7 +42,7 @@ const DROPPED: [&str; 26] = [
     "info",
 ];
 /// Groups that may be left out by who does not know them, but hold words: shapes, comments, words in Unicode.
-const KEPT: [&str; 4] = ["shpinst", "shptxt", "annotation", "ud"];
+const KEPT: [&str; 5] = ["shpinst", "shptxt", "annotation", "footnote", "ud"];
 /// Groups that stand in a sentence but are no part of it: notes, comments, what is printed on every page.
 const ASIDES: [&str; 10] =
     ["footnote", "annotation", "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf"];
@@ -66,6 +66,7 @@ pub(super) fn read(bytes: &[u8], draft: &mut Draft) {
         aside: String::new(),
         asides: Vec::new(),
         styles: HashMap::new(),
+        style_name: String::new(),
         heading: None,
     };
     reader.run();
@@ -136,6 +137,8 @@ struct Reader<'a> {
     asides: Vec<String>,
     /// Heading levels by the numbers of styles.
     styles: HashMap<i32, u8>,
+    /// The name of the style that is described.
+    style_name: String,
     /// Where the heading that is open starts.
     heading: Option<usize>,
 }
@@ -169,6 +172,9 @@ impl Reader<'_> {
     fn close(&mut self) {
         self.flush();
         self.to_skip = 0;
+        if self.state.styles.is_some() {
+            self.name_style();
+        }
         if let Some(state) = self.stack.pop() {
             if self.state.title && !state.title {
                 let title = std::mem::take(&mut self.cell);
@@ -285,6 +291,16 @@ impl Reader<'_> {
         }
     }
 
+    /// Some programs tell of a heading by the name of its style alone.
+    fn name_style(&mut self) {
+        let name = std::mem::take(&mut self.style_name).to_lowercase();
+        let level =
+            name.trim().trim_end_matches(';').strip_prefix("heading ").and_then(|level| level.trim().parse().ok());
+        if let (Some(style), Some(level @ 1..=9)) = (self.state.styles, level) {
+            self.styles.entry(style).or_insert(level);
+        }
+    }
+
     fn font(&mut self, number: i32) {
         self.state.font = number;
         if !self.state.fonts
@@ -314,6 +330,8 @@ impl Reader<'_> {
             self.to_skip -= 1;
         } else if !self.state.dropped {
             self.pending.push(byte);
+        } else if self.state.styles.is_some() {
+            self.style_name.push(char::from(byte));
         }
     }
 
@@ -446,6 +464,10 @@ mod tests {
     fn what_stands_in_a_sentence_but_is_no_part_of_it_follows_the_paragraph() {
         let rtf = r"{\rtf1{\header\pard Acme Ltd\par}One{\super 1}{\footnote\pard see two} sentence{\*\annotation{\*\atndate 1}why?} here.\par Next}";
         assert_eq!(read(rtf), "One1 sentence here.\n\nAcme Ltd\n\nsee two\n\nwhy?\n\nNext");
+        assert_eq!(
+            read(r"{\rtf1 Fact{\super\chftn{\*\footnote\chftn\pard why so}} stands.\par}"),
+            "Fact stands.\n\nwhy so"
+        );
     }
 
     #[test]
@@ -456,10 +478,17 @@ mod tests {
 
     #[test]
     fn headings_are_known_by_their_style_or_by_themselves() {
-        let rtf = r"{\rtf1{\stylesheet{\s0 Normal;}{\s1\outlinelevel0 heading 1;}}\pard\s1 One\par\pard text\par\pard\outlinelevel1 Two\par}";
+        let rtf = r"{\rtf1{\stylesheet{\s0 Normal;}{\s1\outlinelevel0 Chapter;}{\s2\sbasedon0\snext0 Heading 3;}{\*\cs3 Heading 1 Char;}}\pard\s1 One\par\pard text\par\pard\outlinelevel1 Two\par\pard\s2 Three\par}";
         let read = extract_here("", rtf.as_bytes(), &ReadLimits { max_text_bytes: 1000 }).unwrap();
         let marks: Vec<_> = read.marks.iter().map(|mark| (&read.text[mark.start..mark.end], &mark.kind)).collect();
-        assert_eq!(marks, [("One", &MarkKind::Heading { level: 1 }), ("Two", &MarkKind::Heading { level: 2 })]);
+        assert_eq!(
+            marks,
+            [
+                ("One", &MarkKind::Heading { level: 1 }),
+                ("Two", &MarkKind::Heading { level: 2 }),
+                ("Three", &MarkKind::Heading { level: 3 })
+            ]
+        );
         assert_eq!(read.title, "One");
     }
 
