@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1252};
 
 use crate::ingest::ExtractError;
 
@@ -155,13 +155,29 @@ fn utf32(bytes: &[u8]) -> Option<String> {
 
 fn guess(bytes: &[u8]) -> &'static Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    detector.feed(telling_sample(bytes), true);
-    detector.guess(None, Utf8Detection::Deny)
+    let sample = telling_sample(bytes);
+    detector.feed(sample, true);
+    match detector.guess(None, Utf8Detection::Deny) {
+        western if western == WINDOWS_1252 && is_hungarian(sample) => WINDOWS_1250,
+        guess => guess,
+    }
+}
+
+/// Hungarian is the one language that looks western but for two letters, which windows-1252 has as `õ` and `û`.
+fn is_hungarian(sample: &[u8]) -> bool {
+    if !sample.iter().any(|byte| matches!(byte, 0xd5 | 0xdb | 0xf5 | 0xfb)) {
+        return false;
+    }
+    let text = WINDOWS_1250.decode_without_bom_handling(sample).0;
+    whatlang::detect(&text).is_some_and(|found| found.lang() == whatlang::Lang::Hun)
 }
 
 /// UTF-16 without a mark: in the right order of bytes there are spaces or line ends, and no character is odd.
 fn utf16(bytes: &[u8]) -> Option<&'static Encoding> {
     let sample = &bytes[..bytes.len().min(SAMPLE_BYTES) & !1];
+    if let Some(encoding) = of_one_row(sample).filter(|_| !is_utf8(bytes) || looks_binary(bytes)) {
+        return Some(encoding);
+    }
     let zeros = sample.iter().map(|byte| usize::from(*byte == 0)).sum::<usize>();
     if zeros == 0 || is_utf8(bytes) && zeros * ONE_ZERO_IN < sample.len() {
         return None;
@@ -173,6 +189,26 @@ fn utf16(bytes: &[u8]) -> Option<&'static Encoding> {
         if sound { text.chars().filter(|c| matches!(c, ' ' | '\n')).count() } else { 0 }
     };
     [UTF_16LE, UTF_16BE].into_iter().max_by_key(blanks).filter(|encoding| blanks(encoding) > 0)
+}
+
+/// UTF-16 of a script whose characters share their upper byte, as all but Latin and Chinese do: every second byte is mostly
+/// that one, which no other encoding has there.
+fn of_one_row(sample: &[u8]) -> Option<&'static Encoding> {
+    /// Of so many upper bytes, four are the same.
+    const FOUR_IN: usize = 10;
+    let (units, _) = sample.as_chunks::<2>();
+    let count = |place: usize, byte: u8| units.iter().filter(|unit| unit[place] == byte).count();
+    let row = |place: usize| {
+        // Cyrillic, Greek, Hebrew, Arabic, the scripts of India and Thai lie in rows 3 to 31, Japanese syllables in row 48.
+        (3..0x20_u8).chain([0x30]).find(|row| count(place, *row) * FOUR_IN >= units.len() * 4)
+    };
+    let found = |place: usize| row(place).filter(|row| count(1 - place, *row) * ONE_UNREADABLE_IN <= units.len());
+    let encoding = match (found(1), found(0)) {
+        (Some(_), None) => UTF_16LE,
+        (None, Some(_)) => UTF_16BE,
+        _ => return None,
+    };
+    (units.len() >= 8 && !encoding.decode_without_bom_handling(sample).1).then_some(encoding)
 }
 
 /// Whether the beginning holds control characters that no text has.
@@ -252,6 +288,25 @@ mod tests {
         let little: Vec<u8> = sample.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = sample.encode_utf16().flat_map(u16::to_be_bytes).collect();
         assert_eq!((text(&little).as_str(), text(&big).as_str()), (sample, sample));
+    }
+
+    #[test]
+    fn utf16_without_a_mark_is_known_by_the_row_of_its_script() {
+        for sample in
+            ["Привет, мир: схема работы", "テストノケッカハアシタデス", "Καλημέρα σας", "नमस्ते दुनिया, यह एक परीक्षण है"]
+        {
+            let little: Vec<u8> = sample.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let big: Vec<u8> = sample.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            assert_eq!((text(&little).as_str(), text(&big).as_str()), (sample, sample));
+        }
+        let katakana = encoded(encoding_rs::SHIFT_JIS, "テストノケッカハアシタデス。カンジハツカイマセン。");
+        assert!(text(&katakana).starts_with("テスト"));
+    }
+
+    #[test]
+    fn hungarian_keeps_its_own_letters() {
+        let sample = "A szakértők szerint ez jelentősen csökkentheti a munkanélküliséget, ezért az űrlapot töltse ki.";
+        assert_eq!(text(&encoded(WINDOWS_1250, sample)), sample);
     }
 
     #[test]

@@ -132,7 +132,15 @@ impl<'a> Body<'a> {
         let value = element.attribute("val").unwrap_or_default();
         let Some(Paragraph { style, .. }) = self.paragraphs.last_mut() else { return };
         match element.name() {
-            "pStyle" => *style = self.document.styles.get(&value).copied().unwrap_or_default(),
+            // What the paragraph says itself goes before its style, in whatever order it says so.
+            "pStyle" => {
+                let named = self.document.styles.get(&value).copied().unwrap_or_default();
+                *style = Style {
+                    level: style.level.or(named.level),
+                    list: style.list.or(named.list),
+                    depth: style.depth.or(named.depth),
+                };
+            }
             "outlineLvl" => style.level = outline_level(&value),
             "numId" => style.list = value.parse().ok(),
             "ilvl" => style.depth = value.parse().ok(),

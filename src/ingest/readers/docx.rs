@@ -169,9 +169,10 @@ mod tests {
             <w:num w:numId='1'><w:abstractNumId w:val='0'/></w:num></w:numbering>";
         let body = "<w:body><w:p><w:pPr><w:pStyle w:val='S'/></w:pPr><w:r><w:t>One</w:t></w:r></w:p><w:p><w:r><w:t>text</w:t></w:r></w:p>\
             <w:p><w:pPr><w:pStyle w:val='H'/></w:pPr><w:r><w:t>Two</w:t></w:r></w:p>\
-            <w:p><w:pPr><w:numPr><w:ilvl w:val='0'/><w:numId w:val='9'/></w:numPr></w:pPr><w:r><w:t>a</w:t></w:r></w:p></w:body>";
+            <w:p><w:pPr><w:numPr><w:ilvl w:val='0'/><w:numId w:val='9'/></w:numPr></w:pPr><w:r><w:t>a</w:t></w:r></w:p>\
+            <w:p><w:pPr><w:numPr><w:ilvl w:val='0'/><w:numId w:val='1'/></w:numPr><w:pStyle w:val='L'/></w:pPr><w:r><w:t>b</w:t></w:r></w:p></w:body>";
         let read = read(body, &[("styles", "s", styles), ("numbering", "n", numbering)]);
-        assert_eq!(read.text, "I. One\n\ntext\n\nII. Two\n\n- a");
+        assert_eq!(read.text, "I. One\n\ntext\n\nII. Two\n\n- a\n\nIII. b");
         assert_eq!(read.marks[0].kind, MarkKind::Heading { level: 1 });
         assert_eq!(&read.text[read.marks[1].start..read.marks[1].end], "II. Two");
     }

@@ -8,6 +8,7 @@ mod chart;
 mod csv;
 mod docx;
 mod epub;
+mod formula;
 mod grid;
 mod html;
 mod json;

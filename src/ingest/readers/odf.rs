@@ -1,6 +1,7 @@
 //! ODT, ODS and ODP: OpenDocument (ISO/IEC 26300), from its `content.xml`, and for text what stands in its margins.
 
 use super::budget::Budget;
+use super::formula::{self, Formulas};
 use super::grid::Grids;
 use super::package::Package;
 use super::parts::Title;
@@ -33,7 +34,7 @@ pub(super) fn read(package: &mut Package, draft: &mut Draft, budget: &mut Budget
         draft.title(&meta.words);
     }
     let xml = package.text("content.xml", budget)?.ok_or_else(|| ExtractError::damaged("its content is missing"))?;
-    let spreadsheet = read_flat(&xml, draft)?;
+    let spreadsheet = read_body(&xml, formula::read(package, budget)?, draft)?;
     match package.text("styles.xml", budget)? {
         Some(styles) if !spreadsheet => {
             let mut margins = Body { margins: Some(0), ..Body::new(draft) };
@@ -47,7 +48,11 @@ pub(super) fn read(package: &mut Package, draft: &mut Draft, budget: &mut Budget
 
 /// Reads a document that is one piece of XML; says whether it is a spreadsheet.
 pub(super) fn read_flat(xml: &str, draft: &mut Draft) -> Result<bool, ExtractError> {
-    let mut body = Body::new(draft);
+    read_body(xml, Formulas::new(), draft)
+}
+
+fn read_body(xml: &str, formulas: Formulas, draft: &mut Draft) -> Result<bool, ExtractError> {
+    let mut body = Body { formulas, ..Body::new(draft) };
     walk(xml, &mut body)?;
     body.finish();
     Ok(body.spreadsheet)
@@ -74,6 +79,8 @@ struct Body<'a> {
     asides: Vec<String>,
     /// Where only what stands in a margin counts: how many margins are open.
     margins: Option<usize>,
+    /// What stands in the formulas that lie beside the document.
+    formulas: Formulas,
 }
 
 /// An open comment or note.
@@ -112,6 +119,7 @@ impl<'a> Body<'a> {
             aside: None,
             asides: Vec::new(),
             margins: None,
+            formulas: Formulas::new(),
         }
     }
 
@@ -305,6 +313,12 @@ impl Visitor for Body<'_> {
                 self.bullet = true;
             }
             "s" | "tab" => self.write(" "),
+            "object" => {
+                let folder = element.attribute("href").unwrap_or_default();
+                if let Some(symbols) = self.formulas.get(folder.trim_start_matches("./")).cloned() {
+                    self.write(&symbols);
+                }
+            }
             "line-break" if self.aside.is_some() || self.sheet.is_some() || self.grids.in_cell() => self.write(" "),
             "line-break" => self.draft.end_line(),
             "table" => self.start_table(element),
@@ -374,6 +388,19 @@ mod tests {
             (read.kind.as_str(), read.text.as_str()),
             ("odt", "One sentence.\n\nsee two\n\nwhy?\n\nNext\n\nAcme Ltd")
         );
+    }
+
+    #[test]
+    fn a_formula_stands_where_it_is_shown() {
+        let content = "<office:text><text:p>Energy: <draw:frame><draw:object xlink:href='./Object 1'/></draw:frame> holds</text:p></office:text>";
+        let formula = "<math><semantics><mrow><mi>E</mi><mo>=</mo><mi>m</mi></mrow><annotation>E=m</annotation></semantics></math>";
+        let files = [
+            ("mimetype", &b"application/vnd.oasis.opendocument.text"[..]),
+            ("content.xml", content.as_bytes()),
+            ("Object 1/content.xml", formula.as_bytes()),
+        ];
+        let read = extract_here("", &zip(&files), &ReadLimits { max_text_bytes: 1000 }).unwrap();
+        assert_eq!(read.text, "Energy: E=m holds");
     }
 
     #[test]

@@ -11,6 +11,8 @@ use super::{dictionary, number, unpacked, value};
 
 /// Forms drawn inside forms, at most.
 const MAX_FORM_DEPTH: usize = 12;
+/// Forms drawn in one document, at most: drawings have some thousands, and forms that draw each other no end.
+pub(super) const MAX_FORMS: usize = 100_000;
 /// Space between letters that counts as part of them, in font sizes, at most: wider ones part words.
 const MAX_SPACING: f32 = 0.5;
 /// Glyphs of one page, at most: a page has some thousands.
@@ -117,6 +119,8 @@ pub(super) struct Interpreter<'a> {
     text: Matrix,
     line: Matrix,
     depth: usize,
+    /// Forms that may still be drawn.
+    pub forms_left: usize,
     /// Degrees that the page is turned clockwise to be shown.
     rotation: u16,
     /// The marked stretches that are open; those that state their words have some.
@@ -124,8 +128,8 @@ pub(super) struct Interpreter<'a> {
 }
 
 impl<'a> Interpreter<'a> {
-    /// An interpreter for a page that is turned so many degrees clockwise to be shown.
-    pub fn new(document: &'a Document, rotation: u16) -> Self {
+    /// An interpreter for a page that is turned so many degrees clockwise to be shown, and may draw so many forms.
+    pub fn new(document: &'a Document, rotation: u16, forms_left: usize) -> Self {
         let state = State {
             matrix: Matrix::IDENTITY,
             font: None,
@@ -146,6 +150,7 @@ impl<'a> Interpreter<'a> {
             text: Matrix::IDENTITY,
             line: Matrix::IDENTITY,
             depth: 0,
+            forms_left,
             rotation,
             marked: Vec::new(),
         }
@@ -352,9 +357,10 @@ impl<'a> Interpreter<'a> {
 
     fn draw(&mut self, form: &'a Stream, resources: &[&'a Dictionary]) {
         let document = self.document;
-        if self.depth >= MAX_FORM_DEPTH {
+        if self.depth >= MAX_FORM_DEPTH || self.forms_left == 0 {
             return;
         }
+        self.forms_left -= 1;
         let Some(content) = unpacked(form, document) else { return };
         let saved = (self.state.clone(), std::mem::take(&mut self.stack), self.text, self.line);
         if let Some(matrix) = form_matrix(form, document) {

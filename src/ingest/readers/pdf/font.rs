@@ -213,8 +213,16 @@ fn simple_texts(font: &Dictionary, document: &Document) -> Vec<String> {
         .and_then(|object| object.as_name().ok())
         .or_else(|| value(described?, b"BaseEncoding", document)?.as_name().ok());
     let symbolic = base.is_none() && built_in_differs(font, document);
+    let standard = symbolic || is_type1_without_file(font, document);
     let mut texts =
-        base_texts(base.unwrap_or(if symbolic { b"StandardEncoding" } else { b"WinAnsiEncoding" }), document);
+        base_texts(base.unwrap_or(if standard { b"StandardEncoding" } else { b"WinAnsiEncoding" }), document);
+    if base.is_none() && is_symbol(font, document) {
+        for (first, characters) in SYMBOL {
+            for (text, character) in texts[first..].iter_mut().zip(characters.chars()) {
+                *text = character.to_string();
+            }
+        }
+    }
     if symbolic {
         for (code, name) in built_in_names(font, document) {
             set(&mut texts, code, &name, document);
@@ -291,6 +299,36 @@ fn listed_text(name: &str, document: &Document) -> Option<String> {
     font.set("Encoding", encoding);
     let text = font.get_font_encoding(document).ok()?.bytes_to_string(&[1]).ok()?;
     (!text.is_empty() && !text.chars().all(char::is_control)).then_some(text)
+}
+
+/// The encoding of the font Symbol (ISO 32000-1, D.5): the first code of each run, and its characters.
+const SYMBOL: [(usize, &str); 14] = [
+    (0x22, "∀"),
+    (0x24, "∃"),
+    (0x27, "∋"),
+    (0x2a, "∗"),
+    (0x2d, "−"),
+    (0x40, "≅ΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ"),
+    (0x5c, "∴"),
+    (0x5e, "⊥"),
+    (0x61, "αβχδεφγηιϕκλμνοπθρστυϖωξψζ"),
+    (0x7e, "∼"),
+    (0xa0, "€ϒ′≤⁄∞ƒ♣♦♥♠↔←↑→↓°±″≥×∝∂•÷≠≡≈…"),
+    (0xc0, "ℵℑℜ℘⊗⊕∅∩∪⊃⊇⊄⊂⊆∈∉∠∇®©™∏√⋅¬∧∨⇔⇐⇑⇒⇓◊〈"),
+    (0xe5, "∑"),
+    (0xf1, "〉∫"),
+];
+
+/// Whether it is Symbol, which every reader has and which need not say what its codes mean.
+fn is_symbol(font: &Dictionary, document: &Document) -> bool {
+    let name = value(font, b"BaseFont", document).and_then(|name| name.as_name().ok());
+    matches!(name, Some(b"Symbol" | b"SymbolMT"))
+}
+
+/// Whether it is one of the Type 1 fonts that every reader has: their own encoding is the standard one.
+fn is_type1_without_file(font: &Dictionary, document: &Document) -> bool {
+    let kind = value(font, b"Subtype", document).and_then(|kind| kind.as_name().ok());
+    kind == Some(b"Type1") && !font.has(b"FontDescriptor")
 }
 
 /// Whether the font's own encoding applies: an embedded font that names no other.

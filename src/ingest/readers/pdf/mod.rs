@@ -18,7 +18,7 @@ mod tests;
 use lopdf::{Dictionary, Document, LoadOptions, Object, ObjectId, Stream, decode_text_string};
 
 use self::annotations::Layer;
-use self::content::Interpreter;
+use self::content::{Interpreter, MAX_FORMS};
 use self::layout::Paragraph;
 use crate::domain::MarkKind;
 use crate::ingest::ExtractError;
@@ -44,21 +44,25 @@ pub(super) fn read(bytes: &[u8], draft: &mut Draft) -> Result<(), ExtractError> 
         draft.title(&title);
     }
     let pages = document.get_pages();
-    let mut unknown = 0;
+    let (mut unknown, mut forms_left) = (0, MAX_FORMS);
     let mut read = Vec::with_capacity(pages.len());
     for (number, id) in pages {
-        let mut interpreter = Interpreter::new(&document, rotation(id, &document));
+        let mut interpreter = Interpreter::new(&document, rotation(id, &document), forms_left);
         interpreter.page(id);
         let mut words = annotations::read(&document, id, Layer::Fields, &mut interpreter);
         let mut paragraphs = layout::paragraphs(std::mem::take(&mut interpreter.glyphs));
         words.extend(annotations::read(&document, id, Layer::Notes, &mut interpreter));
         unknown += interpreter.unknown;
+        forms_left = interpreter.forms_left;
         paragraphs.extend(layout::paragraphs(interpreter.glyphs));
         paragraphs.extend(words.iter().map(|words| Paragraph::note(words)));
         read.push((number, paragraphs));
     }
     if read.is_empty() {
         return Err(ExtractError::damaged("no page was found in it"));
+    }
+    if forms_left == 0 {
+        draft.warn("Its drawings hold each other too often, and some were left out.".to_owned());
     }
     if unknown > 0 {
         draft.warn(format!("{unknown} characters stand in fonts that do not say what they mean."));

@@ -104,3 +104,28 @@ fn filters_are_known_by_their_short_names_and_by_reference() {
     let resources = format!("{HELVETICA} /XObject << /X 5 0 R >>");
     assert_eq!(extract(&pdf("/X Do", &resources, "", &[&form, "[/AHx]"])).unwrap().text, "found");
 }
+
+#[test]
+fn fonts_that_every_reader_has_need_no_encoding() {
+    let fonts = "/Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> \
+        /G << /Type /Font /Subtype /Type1 /BaseFont /Symbol >> >>";
+    let orders = "BT /F 10 Tf 50 700 Td (It's \\252so\\272) Tj /G 10 Tf ( abg\\243) Tj ET";
+    assert_eq!(extract(&pdf(orders, fonts, "", &[])).unwrap().text, "It’s “so” αβγ≤");
+}
+
+#[test]
+fn forms_that_draw_each_other_without_end_are_left_out_at_some_point() {
+    let draws = "/X Do ".repeat(10);
+    let form = |next: usize| {
+        format!(
+            "<< /Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X {next} 0 R >> >> /Length {} >>\nstream\n{draws}\nendstream",
+            draws.len()
+        )
+    };
+    let forms: Vec<String> = (6..16).map(form).collect();
+    let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
+    let resources = format!("{HELVETICA} /XObject << /X 5 0 R >>");
+    let read = extract(&pdf("BT /F 10 Tf 50 700 Td (words) Tj ET /X Do", &resources, "", &forms)).unwrap();
+    assert_eq!(read.text, "words");
+    assert!(read.warnings.iter().any(|warning| warning.contains("left out")), "{:?}", read.warnings);
+}
