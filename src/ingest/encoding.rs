@@ -106,7 +106,7 @@ fn detect(bytes: &[u8], declared: Option<&'static Encoding>) -> Option<&'static 
         return Some(wide);
     }
     if bytes.contains(&0) && !is_utf8(bytes) || looks_binary(bytes) {
-        return None;
+        return of_ideographs(bytes);
     }
     // Declared UTF-8 that is not is the commonest lie; a declared single-byte encoding over valid UTF-8 the next.
     if is_utf8(bytes) && !bytes.is_ascii() || declared.is_none() && bytes.is_ascii() && !bytes.contains(&0x1b) {
@@ -211,6 +211,21 @@ fn of_one_row(sample: &[u8]) -> Option<&'static Encoding> {
     (units.len() >= 8 && !encoding.decode_without_bom_handling(sample).1).then_some(encoding)
 }
 
+/// UTF-16 of Chinese or Korean, whose characters fill many rows: nearly all are of East Asia in one order, and not in the
+/// other.
+fn of_ideographs(bytes: &[u8]) -> Option<&'static Encoding> {
+    const ONE_OTHER_IN: usize = 20;
+    let (units, _) = bytes[..bytes.len().min(SAMPLE_BYTES)].as_chunks::<2>();
+    let eastern = |unit: u16| matches!(unit, 0x3000..=0x9fff | 0xac00..=0xd7a3 | 0xff00..=0xffef | 0x0a | 0x0d | 0x20);
+    let others = |read: fn([u8; 2]) -> u16| units.iter().filter(|unit| !eastern(read(**unit))).count();
+    let fits = |others: usize| units.len() >= 8 && others * ONE_OTHER_IN <= units.len();
+    match (fits(others(u16::from_le_bytes)), fits(others(u16::from_be_bytes))) {
+        (true, false) => Some(UTF_16LE),
+        (false, true) => Some(UTF_16BE),
+        _ => None,
+    }
+}
+
 /// Whether the beginning holds control characters that no text has.
 fn looks_binary(bytes: &[u8]) -> bool {
     let sample = &bytes[..bytes.len().min(SAMPLE_BYTES)];
@@ -291,10 +306,14 @@ mod tests {
     }
 
     #[test]
-    fn utf16_without_a_mark_is_known_by_the_row_of_its_script() {
-        for sample in
-            ["Привет, мир: схема работы", "テストノケッカハアシタデス", "Καλημέρα σας", "नमस्ते दुनिया, यह एक परीक्षण है"]
-        {
+    fn utf16_without_a_mark_is_known_by_where_its_script_lies() {
+        for sample in [
+            "Привет, мир: схема работы",
+            "テストノケッカハアシタデス",
+            "Καλημέρα σας",
+            "नमस्ते दुनिया, यह एक परीक्षण है",
+            "各位同事明天上午十点将召开预算会议请准备报告",
+        ] {
             let little: Vec<u8> = sample.encode_utf16().flat_map(u16::to_le_bytes).collect();
             let big: Vec<u8> = sample.encode_utf16().flat_map(u16::to_be_bytes).collect();
             assert_eq!((text(&little).as_str(), text(&big).as_str()), (sample, sample));

@@ -315,7 +315,8 @@ impl Visitor for Body<'_> {
             "s" | "tab" => self.write(" "),
             "object" => {
                 let folder = element.attribute("href").unwrap_or_default();
-                if let Some(symbols) = self.formulas.get(folder.trim_start_matches("./")).cloned() {
+                if let Some(symbols) = self.formulas.get(folder.trim_start_matches("./").trim_end_matches('/')).cloned()
+                {
                     self.write(&symbols);
                 }
             }
@@ -392,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_formula_stands_where_it_is_shown() {
-        let content = "<office:text><text:p>Energy: <draw:frame><draw:object xlink:href='./Object 1'/></draw:frame> holds</text:p></office:text>";
+        let content = "<office:text><text:p>Energy: <draw:frame><draw:object xlink:href='./Object 1/'/></draw:frame> holds</text:p></office:text>";
         let formula = "<math><semantics><mrow><mi>E</mi><mo>=</mo><mi>m</mi></mrow><annotation>E=m</annotation></semantics></math>";
         let files = [
             ("mimetype", &b"application/vnd.oasis.opendocument.text"[..]),

@@ -216,7 +216,7 @@ fn simple_texts(font: &Dictionary, document: &Document) -> Vec<String> {
     let standard = symbolic || is_type1_without_file(font, document);
     let mut texts =
         base_texts(base.unwrap_or(if standard { b"StandardEncoding" } else { b"WinAnsiEncoding" }), document);
-    if base.is_none() && is_symbol(font, document) {
+    if !symbolic && is_symbol(font, document) {
         for (first, characters) in SYMBOL {
             for (text, character) in texts[first..].iter_mut().zip(characters.chars()) {
                 *text = character.to_string();
