@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1252};
 
-use crate::ingest::ExtractError;
+use crate::ingest::{ExtractError, codepage};
 
 /// Bytes looked at for statistics: enough for every encoding, and a large file costs no more than a small one.
 const SAMPLE_BYTES: usize = 64 << 10;
@@ -38,6 +38,9 @@ pub(super) fn decode(bytes: &[u8], label: Option<&str>) -> Result<Decoded, Extra
     if let Some(text) = iso_2022_kr(bytes) {
         return Ok(Decoded { text: clean(&text).into_owned(), unreadable: 0 });
     }
+    if let Some(page) = label.and_then(codepage::page).filter(|_| !is_utf8(bytes)) {
+        return Ok(Decoded { text: clean(&codepage::decode(bytes, &page)).into_owned(), unreadable: 0 });
+    }
     let declared = label.and_then(labelled);
     let encoding = match Encoding::for_bom(bytes) {
         Some((encoding, _)) => encoding,
@@ -53,30 +56,38 @@ pub(super) fn decode(bytes: &[u8], label: Option<&str>) -> Result<Decoded, Extra
 
 /// Whether `label` names an encoding that [`decode`] reads.
 pub(super) fn is_known(label: &str) -> bool {
-    label.eq_ignore_ascii_case("iso-2022-kr") || labelled(label).is_some()
+    label.eq_ignore_ascii_case("iso-2022-kr") || codepage::page(label).is_some() || labelled(label).is_some()
 }
 
 /// The encoding of a label: those of the Encoding Standard, and names that old programs write instead.
 fn labelled(label: &str) -> Option<&'static Encoding> {
-    let label = label.trim().to_ascii_lowercase().replace('_', "-");
+    let label = label.trim().to_ascii_lowercase();
     let known = |label: &str| Encoding::for_label_no_replacement(label.as_bytes());
-    let windows = || label.strip_prefix("win").map(|page| page.trim_start_matches(['-', 'd', 'o', 'w', 's']));
-    let page = label.strip_prefix("cp").or_else(|| label.strip_prefix("ms")).or_else(windows);
-    let other = match page {
-        Some("932") => "shift-jis",
-        Some("936") => "gbk",
-        Some("949") => "euc-kr",
-        Some("950") => "big5",
-        Some("50220" | "50221" | "50222") => "iso-2022-jp",
-        Some(page @ ("1250" | "1251" | "1252" | "1253" | "1254" | "1255" | "1256" | "1257" | "1258" | "874")) => {
-            return known(&format!("windows-{page}"));
+    known(&label).or_else(|| known(&standard_name(&label)))
+}
+
+/// What the Encoding Standard calls the encoding that others call `label`.
+fn standard_name(label: &str) -> String {
+    let plain = label.replace(['-', '_'], "");
+    let prefix = ["xwindows", "windows", "win", "ansi", "cp", "ms", "ibm"].into_iter().find(|p| plain.starts_with(p));
+    let page = &plain[prefix.map_or(0, str::len)..];
+    let name = match page {
+        "932" | "943" | "sjiswin" | "shiftjis" => "shift_jis",
+        "936" => "gbk",
+        "949" | "uhc" | "euckr" => "euc-kr",
+        "950" => "big5",
+        "51932" | "eucjp" | "eucjpms" | "eucjpwin" => "euc-jp",
+        "50220" | "50221" | "50222" | "iso2022jp1" | "iso2022jp2" | "iso2022jp3" | "iso2022jpms" => "iso-2022-jp",
+        "20866" | "koi8r" => "koi8-r",
+        "65001" => "utf-8",
+        "latin9" => "iso-8859-15",
+        "1250" | "1251" | "1252" | "1253" | "1254" | "1255" | "1256" | "1257" | "1258" | "874" => {
+            return format!("windows-{page}");
         }
-        _ if label == "uhc" => "euc-kr",
-        _ if label.starts_with("iso-2022-jp-") => "iso-2022-jp",
-        _ if label.starts_with("latin-") => return known(&label.replacen('-', "", 1)),
-        _ => return known(&label),
+        // `latin-1`, `iso_8859_2`.
+        _ => return plain,
     };
-    known(other)
+    name.to_owned()
 }
 
 /// ISO-2022-KR, which says so in its first line: Korean stands between two control characters, with the high bits gone.
@@ -113,10 +124,19 @@ fn detect(bytes: &[u8], declared: Option<&'static Encoding>) -> Option<&'static 
         return Some(UTF_8);
     }
     match declared {
-        Some(encoding) if encoding != UTF_8 && !encoding.decode_without_bom_handling(bytes).1 => Some(encoding),
+        Some(encoding) if encoding != UTF_8 && fits(encoding, bytes) => Some(encoding),
         _ if is_damaged_utf8(bytes) => Some(UTF_8),
         _ => Some(guess(bytes)),
     }
+}
+
+/// Whether a byte here and there is all that this encoding cannot read.
+fn fits(encoding: &'static Encoding, bytes: &[u8]) -> bool {
+    let (text, _) = encoding.decode_without_bom_handling(bytes);
+    // What is cut off at the end is no sign of another encoding.
+    let text = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
+    let broken = text.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER).count();
+    broken == 0 || broken * ONE_BROKEN_IN < text.chars().filter(|c| !c.is_ascii()).count()
 }
 
 fn is_utf8(bytes: &[u8]) -> bool {
@@ -352,6 +372,29 @@ mod tests {
         assert_eq!(decode(&cyrillic, Some("windows-1251")).unwrap().text, "Привет, мир");
         assert_eq!(decode("Grüße".as_bytes(), Some("iso-8859-1")).unwrap().text, "Grüße");
         assert_eq!(decode(b"Gr\xfc\xdfe aus K\xf6ln", Some("utf-8")).unwrap().text, "Grüße aus Köln");
+        let cut = encoded(encoding_rs::GBK, "会议通知：明天开会");
+        assert!(decode(&cut[..cut.len() - 1], Some("gb2312")).unwrap().text.starts_with("会议通知：明天开"));
+        let japanese = encoded(encoding_rs::EUC_JP, "吾輩は猫である。名前はまだ無い。");
+        assert_eq!(decode(&japanese, Some("gb2312")).unwrap().text.chars().filter(|c| *c == '\u{fffd}').count(), 0);
+    }
+
+    #[test]
+    fn a_label_is_known_by_each_of_its_names() {
+        for (label, encoding) in [
+            ("cp932", encoding_rs::SHIFT_JIS),
+            ("windows-949", encoding_rs::EUC_KR),
+            ("ks_c_5601-1987", encoding_rs::EUC_KR),
+            ("UHC", encoding_rs::EUC_KR),
+            ("Win-1251", encoding_rs::WINDOWS_1251),
+            ("latin-1", encoding_rs::WINDOWS_1252),
+            ("iso_8859-1:1987", encoding_rs::WINDOWS_1252),
+            ("latin9", encoding_rs::ISO_8859_15),
+            ("eucjp", encoding_rs::EUC_JP),
+        ] {
+            assert_eq!(labelled(label), Some(encoding), "{label}");
+        }
+        assert!(labelled("unknown-8bit").is_none() && labelled("").is_none());
+        assert_eq!(decode(b"Gr\x94\xe1e", Some("cp437")).unwrap().text, "Größe");
     }
 
     #[test]

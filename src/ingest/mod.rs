@@ -8,6 +8,7 @@
 //!  (parent)  ◀─stdout─  (child, confined)
 //! ```
 
+mod codepage;
 #[cfg(test)]
 mod corpus;
 mod draft;
