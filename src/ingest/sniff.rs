@@ -127,7 +127,7 @@ pub(super) fn mail(name: &str, bytes: &[u8]) -> Option<Binary> {
     let extension = extension(name);
     // The line that begins each message of a mailbox is no field: `From sender date`.
     match head.strip_prefix("From ").and_then(|rest| rest.split_once('\n')) {
-        Some((_, message)) => (Fields::of(message).known() >= 3).then_some(Binary::Mailbox),
+        Some((_, message)) => (Fields::of(message).known() >= least_fields(&extension)).then_some(Binary::Mailbox),
         None => looks_like_mail(head, &extension).then_some(Binary::Mail),
     }
 }
@@ -214,11 +214,18 @@ fn is_json(text: &str) -> bool {
 /// Whether it begins with header fields of RFC 5322, two of which no other kind of text begins with.
 fn looks_like_mail(head: &str, extension: &str) -> bool {
     let fields = Fields::of(head);
-    match extension {
-        "eml" | "mht" | "mhtml" | "mbox" => fields.known() >= 1,
-        // Without a program's field, it is mail only if reading it as mail loses no word.
-        _ => fields.known() >= 3 && (fields.postal > 0 || fields.addressed && fields.all_shown),
-    }
+    // Without a program's field, it is mail only if reading it as mail loses no word.
+    let mail = is_mail_name(extension) || fields.postal > 0 || fields.addressed && fields.all_shown;
+    mail && fields.known() >= least_fields(extension)
+}
+
+fn is_mail_name(extension: &str) -> bool {
+    matches!(extension, "eml" | "mht" | "mhtml" | "mbox")
+}
+
+/// How many fields of mail a text must begin with to be mail.
+fn least_fields(extension: &str) -> usize {
+    if is_mail_name(extension) { 1 } else { 3 }
 }
 
 /// What the lines before the first empty one look like.
@@ -235,7 +242,18 @@ struct Fields {
 
 impl Fields {
     const SHOWN: [&str; 7] = ["from", "to", "cc", "bcc", "reply-to", "subject", "date"];
-    const POSTAL: [&str; 6] = ["received", "return-path", "mime-version", "message-id", "delivered-to", "content-type"];
+    const POSTAL: [&str; 10] = [
+        "received",
+        "return-path",
+        "mime-version",
+        "message-id",
+        "in-reply-to",
+        "references",
+        "delivered-to",
+        "content-type",
+        "content-transfer-encoding",
+        "x-mailer",
+    ];
 
     fn of(head: &str) -> Self {
         let mut found = Self { shown: 0, postal: 0, addressed: false, all_shown: true };
@@ -420,6 +438,8 @@ mod tests {
         assert_eq!(binary("x", b"From: a@b\nTo: b\nSubject: c\n\n\xff\x00"), Some(Binary::Mail));
         assert_eq!(binary("x", b"From: a\nX-Mailer: m\nTo: b\nMessage-Id: c\n\nd"), Some(Binary::Mail));
         assert_eq!(binary("x", b"From a@b Mon Jan  1 2024\nFrom: a\nTo: b\nSubject: c\n"), Some(Binary::Mailbox));
+        assert_eq!(binary("x", b"From: a\nTo: b\nSubject: c\nX-Mailer: m\n\nd"), Some(Binary::Mail));
+        assert_eq!(binary("x.mbox", b"From a@b Mon Jan  1 2024\nFrom: a\nSubject: c\n\nd"), Some(Binary::Mailbox));
         assert_eq!(binary("x", b"From: a\nand other words"), None);
     }
 
