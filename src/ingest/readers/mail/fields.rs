@@ -9,7 +9,11 @@ use std::fmt::Write as _;
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::charsets::map::charset_decoder;
 
+use super::content::unquoted;
 use crate::ingest::encoding::{self, decode};
+
+/// Longest encoded word looked for, bytes: RFC 2047 allows 75, some programs write whole subjects as one.
+const LONGEST_WORD: usize = 2 << 10;
 
 /// The message with a head that is UTF-8 and whose encoded words are whole.
 pub(super) fn mended(message: &[u8]) -> Cow<'_, [u8]> {
@@ -33,7 +37,9 @@ fn end_of_head(message: &[u8]) -> usize {
 
 fn readable(head: &[u8]) -> Option<Cow<'_, str>> {
     match std::str::from_utf8(head) {
-        Ok(text) => Some(Cow::Borrowed(text)),
+        Ok(text) if !text.contains('\u{1b}') => Some(Cow::Borrowed(text)),
+        // Japanese of seven bits shows itself by its escapes.
+        Ok(_) => decode(head, None).ok().map(|decoded| Cow::Owned(decoded.text)),
         // What the body is declared to be, the head most likely is.
         Err(_) => decode(head, label(head).as_deref()).ok().map(|decoded| Cow::Owned(decoded.text)),
     }
@@ -54,7 +60,8 @@ struct Word<'a> {
 
 /// Reads the encoded word that `text` begins with.
 fn word(text: &str) -> Option<Word<'_>> {
-    let (label, rest) = text.strip_prefix("=?")?.split_once('?')?;
+    let near = &text[..text.floor_char_boundary(LONGEST_WORD)];
+    let (label, rest) = near.strip_prefix("=?")?.split_once('?')?;
     let (encoding, rest) = rest.split_once('?')?;
     let (data, rest) = rest.split_once("?=")?;
     if label.is_empty() || label.contains(char::is_whitespace) || data.contains('\n') {
@@ -62,32 +69,15 @@ fn word(text: &str) -> Option<Word<'_>> {
     }
     let bytes = match encoding {
         "b" | "B" => base64_decode(data.as_bytes())?,
-        "q" | "Q" => unquoted(data.as_bytes())?,
+        "q" | "Q" => unquoted(data.replace('_', " ").as_bytes()),
         _ => return None,
     };
     // RFC 2231 lets a language follow the label.
-    Some(Word { label: label.split('*').next().unwrap_or(label), bytes, rest })
+    Some(Word { label: label.split('*').next().unwrap_or(label), bytes, rest: &text[near.len() - rest.len()..] })
 }
 
-/// The Q encoding of RFC 2047.
-fn unquoted(data: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(data.len());
-    let mut data = data.iter();
-    while let Some(byte) = data.next() {
-        match byte {
-            b'_' => bytes.push(b' '),
-            b'=' => {
-                let digits = [*data.next()?, *data.next()?];
-                bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
-            }
-            byte => bytes.push(*byte),
-        }
-    }
-    Some(bytes)
-}
-
-/// The head with encoded words that follow each other in one encoding made one, in UTF-8, wherever the parser would not read
-/// them as they are.
+/// The head with encoded words that follow each other in one encoding made one, in UTF-8, wherever the parser would not
+/// read them as they are.
 fn joined(head: &str) -> Cow<'_, str> {
     let (mut joined, mut kept) = (String::new(), head);
     let mut from = 0;
@@ -101,10 +91,7 @@ fn joined(head: &str) -> Cow<'_, str> {
             bytes.extend(next.bytes);
             (rest, many) = (next.rest, true);
         }
-        let parsers_own =
-            first.label.eq_ignore_ascii_case("utf-8") || charset_decoder(first.label.as_bytes()).is_some();
-        let readable = !many && parsers_own;
-        let text = if readable { None } else { text(&bytes, first.label) };
+        let text = if !many && parser_reads(&bytes, first.label) { None } else { text(&bytes, first.label) };
         let Some(text) = text else {
             from = kept.len() - rest.len();
             continue;
@@ -122,6 +109,14 @@ fn joined(head: &str) -> Cow<'_, str> {
     }
     joined.push_str(kept);
     Cow::Owned(joined)
+}
+
+/// Whether the parser, too, makes text of these bytes.
+fn parser_reads(bytes: &[u8], label: &str) -> bool {
+    match charset_decoder(label.as_bytes()) {
+        Some(decoder) => !decoder(bytes).contains(char::REPLACEMENT_CHARACTER),
+        None => label.eq_ignore_ascii_case("utf-8") && std::str::from_utf8(bytes).is_ok(),
+    }
 }
 
 /// Text of these bytes, as their label says or, where nobody knows it, as they look.
@@ -152,6 +147,8 @@ mod tests {
     fn words_in_encodings_that_few_know_by_that_name_are_read() {
         assert_eq!(subject(b"=?cp932?b?k/qWew==?="), "日本");
         assert_eq!(subject(b"=?win-1251?q?=CF=F0=E8=E2=E5=F2?="), "Привет");
+        assert_eq!(subject(b"=?iso-2022-kr?b?GyQpQw5HUTE5Dw==?="), "한국");
+        assert_eq!(subject(b"=?utf-8?q?Gr=FC=DFe aus K=F6ln?="), "Grüße aus Köln");
     }
 
     #[test]
@@ -159,6 +156,13 @@ mod tests {
         assert_eq!(subject(b"Gr\xfc\xdfe aus K\xf6ln"), "Grüße aus Köln");
         let declared = b"Gr\xfc\xdfe\nContent-Type: text/plain; charset=\"iso-8859-1\"";
         assert_eq!(subject(declared), "Grüße");
+        assert_eq!(subject(b"\x1b$BM=;;2q5D\x1b(B"), "予算会議");
+    }
+
+    #[test]
+    fn words_that_never_end_cost_no_more_than_others() {
+        let head = "=?utf-8?q?x".repeat(100_000);
+        assert_eq!(joined(&head), head);
     }
 
     #[test]

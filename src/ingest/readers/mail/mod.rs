@@ -3,7 +3,7 @@
 mod content;
 mod fields;
 
-use mail_parser::{Address, HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+use mail_parser::{Addr, Address, Group, HeaderName, Message, MessageParser, MessagePart, PartType};
 
 use self::fields::mended;
 use super::budget::Budget;
@@ -11,18 +11,26 @@ use super::{html, read_part};
 use crate::ingest::ExtractError;
 use crate::ingest::draft::Draft;
 
+/// The first bytes of what Outlook wraps attachments in.
+const TNEF: &[u8] = b"\x78\x9f\x3e\x22";
+
 /// Reads the messages of a mailbox, each as a part named for its subject.
 pub(super) fn read_box(bytes: &[u8], draft: &mut Draft, budget: &mut Budget) -> Result<(), ExtractError> {
     for message in messages(bytes) {
-        let message = mended(message);
-        let Some(message) = MessageParser::default().parse(&*message) else { continue };
-        let name = message.subject().unwrap_or("message").to_owned();
-        read_part(&name, draft, budget, |draft, budget| read_message(&message, draft, budget))?;
+        read_inner(message, "message", draft, budget)?;
         if draft.is_full() {
             break;
         }
     }
     Ok(())
+}
+
+/// Reads a message inside another document, as a part named for its subject, or `name` if it has none.
+fn read_inner(bytes: &[u8], name: &str, draft: &mut Draft, budget: &mut Budget) -> Result<(), ExtractError> {
+    let bytes = mended(bytes);
+    let Some(message) = MessageParser::default().parse(&*bytes) else { return Ok(()) };
+    let name = message.subject().unwrap_or(name);
+    read_part(name, draft, budget, |draft, budget| read_message(&message, draft, budget))
 }
 
 /// The messages of a mailbox: each begins after a line `From …`, which follows an empty line.
@@ -85,7 +93,8 @@ fn read_message(message: &Message, draft: &mut Draft, budget: &mut Budget) -> Re
 
 /// The date as RFC 3339, or as it is written where it is no date.
 fn date(message: &Message) -> Option<String> {
-    let written = || message.header_raw(HeaderName::Date).map(|date| date.trim().to_owned());
+    let written =
+        || message.header_raw(HeaderName::Date).map(|date| date.trim().to_owned()).filter(|date| !date.is_empty());
     message.date().filter(|date| date.is_valid()).map(mail_parser::DateTime::to_rfc3339).or_else(written)
 }
 
@@ -106,30 +115,40 @@ fn read_attachment(
     draft: &mut Draft,
     budget: &mut Budget,
 ) -> Result<(), ExtractError> {
-    let name = part.attachment_name().unwrap_or("attachment");
-    if part.is_content_type("application", "ms-tnef") {
+    let name = content::file_name(message, part).unwrap_or_else(|| "attachment".to_owned());
+    let bytes = content::attached(message, part, &name);
+    if bytes.starts_with(TNEF) {
         // Outlook's own wrapping, which nobody else reads: what is lost in it is more than a picture.
-        draft.fail_part(name, &ExtractError::unsupported("An attachment that Outlook wrapped"));
+        draft.fail_part(&name, &ExtractError::unsupported("An attachment that Outlook wrapped"));
         return Ok(());
     }
     match &part.body {
-        PartType::Message(message) => {
-            let name = message.subject().unwrap_or(name).to_owned();
-            read_part(&name, draft, budget, |draft, budget| read_message(message, draft, budget))
-        }
+        PartType::Message(_) => read_inner(&bytes, &name, draft, budget),
         PartType::Multipart(_) => Ok(()),
-        _ => read_part(name, draft, budget, |draft, budget| {
-            super::read(name, &content::attached(message, part), draft, budget).map(|_| ())
-        }),
+        _ => read_part(&name, draft, budget, |draft, budget| super::read(&name, &bytes, draft, budget).map(|_| ())),
     }
 }
 
 fn people(address: &Address) -> String {
-    let shown = |person: &mail_parser::Addr| match (person.name(), person.address()) {
+    match address {
+        Address::List(people) => list(people),
+        Address::Group(groups) => groups.iter().map(group).collect::<Vec<_>>().join("; "),
+    }
+}
+
+fn group(group: &Group) -> String {
+    match &group.name {
+        Some(name) => format!("{name}: {}", list(&group.addresses)),
+        None => list(&group.addresses),
+    }
+}
+
+fn list(people: &[Addr]) -> String {
+    let shown = |person: &Addr| match (person.name(), person.address()) {
         (Some(name), Some(address)) => Some(format!("{name} <{address}>")),
         (name, address) => name.or(address).map(str::to_owned),
     };
-    address.iter().filter_map(shown).collect::<Vec<_>>().join(", ")
+    people.iter().filter_map(shown).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -207,15 +226,48 @@ mod tests {
     fn all_who_are_named_and_a_date_that_is_none_are_shown() {
         let read = text(b"From: a@b\nReply-To: c@d\nBcc: e@f\nDate: yesterday evening\nSubject: S\n\nwords");
         assert_eq!(read, "S\n\nFrom: a@b\nReply-To: c@d\nBcc: e@f\nDate: yesterday evening\n\nwords");
+        let group = text(b"From: a@b\nTo: Team Blue: c@d, e@f;\nSubject: S\n\nwords");
+        assert!(group.contains("To: Team Blue: c@d, e@f\n"), "{group}");
     }
 
     #[test]
-    fn an_attachment_that_outlook_wrapped_is_told_of() {
+    fn an_attachment_that_outlook_wrapped_is_told_of_whatever_it_is_called() {
         let mail = b"From: a\nSubject: S\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n\
-            --x\n\nwords\n--x\nContent-Type: application/ms-tnef; name=winmail.dat\n\
+            --x\n\nwords\n--x\nContent-Type: application/octet-stream; name=winmail.dat\n\
             Content-Transfer-Encoding: base64\n\neJ8+IgEAAQ==\n--x--\n";
         let read = extract_here("m.eml", mail, &ReadLimits { max_text_bytes: 10_000 }).unwrap();
         assert!(read.warnings.iter().any(|warning| warning.starts_with("winmail.dat: ")), "{:?}", read.warnings);
+    }
+
+    #[test]
+    fn the_head_of_an_inner_message_and_of_an_attachment_is_read_as_that_of_the_outer() {
+        let mail = b"From: a\nSubject: S\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n\
+            --x\nContent-Type: message/rfc822\n\nFrom: b\nSubject: =?utf-8?q?K=C3?= =?utf-8?q?=B6ln?=\n\ninner\n\
+            --x\nContent-Type: text/plain\nContent-Disposition: attachment; filename=\"Gr\xfc\xdfe aus K\xf6ln.txt\"\n\n\
+            attached\n--x--\n";
+        let read = extract_here("m.eml", mail, &ReadLimits { max_text_bytes: 10_000 }).unwrap();
+        assert!(read.text.ends_with("K\u{f6}ln\n\nFrom: b\n\ninner\n\nattached"), "{}", read.text);
+        let named = |name: &str| read.marks.iter().any(|mark| mark.kind == MarkKind::Part { name: name.into() });
+        assert!(named("Köln") && named("Grüße aus Köln.txt"), "{:?}", read.marks);
+    }
+
+    #[test]
+    fn an_attachment_that_is_sent_as_text_is_read_as_what_it_is() {
+        let mail = b"From: a\nSubject: S\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n\
+            --x\n\nwords\n--x\nContent-Type: text/plain; charset=utf-8; name=a.rtf\n\n{\\rtf1\\ansi Gr\\'fc\\'dfe}\n\
+            --x\nContent-Type: text/plain; charset=utf-8; name=a.png\nContent-Transfer-Encoding: base64\n\n\
+            iVBORw0KGgoAAAD///8=\n--x--\n";
+        assert_eq!(text(mail), "S\n\nFrom: a\n\nwords\n\nGrüße");
+    }
+
+    #[test]
+    fn quoted_printable_that_breaks_off_or_is_written_wrong_is_read() {
+        let broken =
+            b"From: a\nSubject: S\nContent-Transfer-Encoding: quoted-printable\n\nif a == b: Gr=FC=DFe aus K=F6ln";
+        assert!(text(broken).ends_with("if a == b: Grüße aus Köln"), "{}", text(broken));
+        let cut = b"From: a\nSubject: S\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n\
+            --x\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nGr=C3=BC=C3=9Fe wi=\nth";
+        assert!(text(cut).ends_with("Grüße with"), "{}", text(cut));
     }
 
     #[test]
