@@ -13,32 +13,39 @@ pub(super) enum Look {
     Date,
     /// Days that passed, shown as hours.
     Duration,
+    /// A share of one, shown as one of a hundred.
+    Percent,
 }
 
 impl Look {
-    /// What a format's code makes of a number: a date if it has a date's letter outside quotes and brackets, a duration if
-    /// it counts hours, minutes or seconds on, which it says in brackets.
+    /// What a format's code makes of a number: a date if it has a date's letter, a duration if it counts hours, minutes or
+    /// seconds on, which it says in brackets, or so many in a hundred.
     fn of(code: &str) -> Self {
-        let mut closing = None;
-        let mut opened = false;
-        for c in code.chars().map(|c| c.to_ascii_lowercase()) {
-            let begins = std::mem::replace(&mut opened, c == '[' && closing.is_none());
-            match closing {
-                Some(']') if begins && matches!(c, 'h' | 'm' | 's') => return Self::Duration,
-                Some(end) if c == end => closing = None,
-                Some(_) => {}
-                None if c == '"' => closing = Some('"'),
-                None if c == '[' => closing = Some(']'),
-                None if matches!(c, 'y' | 'm' | 'd' | 'h' | 's') => return Self::Date,
-                None => {}
+        let mut look = Self::Number;
+        let mut signs = code.chars().map(|c| c.to_ascii_lowercase());
+        while let Some(sign) = signs.next() {
+            match sign {
+                // What follows is shown as it is, or is a width.
+                '\\' | '_' | '*' => drop(signs.next()),
+                '"' => drop(signs.find(|c| *c == '"')),
+                '[' => {
+                    let inside: String = signs.by_ref().take_while(|c| *c != ']').collect();
+                    if !inside.is_empty() && ['h', 'm', 's'].iter().any(|unit| inside.chars().all(|c| c == *unit)) {
+                        return Self::Duration;
+                    }
+                }
+                'y' | 'm' | 'd' | 'h' | 's' => return Self::Date,
+                '%' => look = Self::Percent,
+                _ => {}
             }
         }
-        Self::Number
+        look
     }
 
     /// ECMA-376 part 1, 18.8.30: what built-in formats make of a number.
     fn built_in(id: u32) -> Self {
         match id {
+            9 | 10 => Self::Percent,
             46 => Self::Duration,
             14..=22 | 27..=36 | 45 | 47 | 50..=58 => Self::Date,
             _ => Self::Number,
@@ -51,6 +58,7 @@ impl Look {
             Self::Number => None,
             Self::Date => date(value, epoch),
             Self::Duration => duration(value),
+            Self::Percent => percent(value),
         };
         shown.unwrap_or_else(|| number(value))
     }
@@ -94,11 +102,19 @@ impl Visitor for Styles {
 /// A number without the noise of binary fractions: 15 digits, as Excel shows it.
 pub(super) fn number(value: &str) -> String {
     match value.trim().parse::<f64>() {
-        Ok(number) if number.is_finite() && value.contains('.') => {
-            format!("{number:.14e}").parse::<f64>().map_or_else(|_| value.to_owned(), |rounded| rounded.to_string())
-        }
+        Ok(number) if number.is_finite() && value.contains('.') => rounded(number),
         _ => value.trim().to_owned(),
     }
+}
+
+/// A share of one in hundredths.
+fn percent(value: &str) -> Option<String> {
+    let share = value.trim().parse::<f64>().ok().filter(|share| share.is_finite())?;
+    Some(format!("{}%", rounded(share * 100.0)))
+}
+
+fn rounded(number: f64) -> String {
+    format!("{number:.14e}").parse::<f64>().unwrap_or(number).to_string()
 }
 
 /// Days as whole seconds, where they are within what a workbook can mean.
@@ -140,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_and_durations_are_shown_as_such() {
+    fn dates_durations_and_shares_are_shown_as_such() {
         let epoch = jiff::civil::date(1899, 12, 30);
         for (look, value, shown) in [
             (Look::Date, "44067", "2020-08-24"),
@@ -149,6 +165,10 @@ mod tests {
             (Look::Date, "1e300", "1e300"),
             (Look::Duration, "1.5208333333333333", "36:30:00"),
             (Look::Duration, "0.0625", "01:30:00"),
+            (Look::Percent, "0.256", "25.6%"),
+            (Look::Percent, "0.07", "7%"),
+            (Look::Percent, "-5", "-500%"),
+            (Look::Percent, "?", "?"),
             (Look::Number, "1.50", "1.5"),
         ] {
             assert_eq!(look.show(value, epoch), shown);
@@ -164,10 +184,13 @@ mod tests {
             ("[mm]:ss", Look::Duration),
             ("0.00\" days\"", Look::Number),
             ("[Red]0.00", Look::Number),
-            ("0.0%", Look::Number),
+            ("[Magenta]0.00", Look::Number),
+            (r"0\ \h", Look::Number),
+            ("0.0%", Look::Percent),
+            ("0\"%\"", Look::Number),
         ] {
             assert_eq!(Look::of(code), look, "{code}");
         }
-        assert_eq!([14, 46, 9].map(Look::built_in), [Look::Date, Look::Duration, Look::Number]);
+        assert_eq!([14, 46, 9, 2].map(Look::built_in), [Look::Date, Look::Duration, Look::Percent, Look::Number]);
     }
 }
