@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io::{Cursor, ErrorKind, Read};
 
-use encoding_rs::WINDOWS_1252;
 use mail_parser::decoders::charsets::map::charset_decoder;
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
@@ -100,14 +99,25 @@ pub(super) fn uncommon() -> ExtractError {
 
 /// A name in whatever encoding the packing program used.
 fn readable(name: &[u8]) -> String {
-    let text = decode(name, None).map_or_else(|_| String::from_utf8_lossy(name).into_owned(), |decoded| decoded.text);
-    // The letters that DOS put there are quotes and signs in Windows' code page.
-    let of_dos = |byte: &u8| byte.is_ascii() || matches!(byte, 0x80..=0xa8 | 0xe1);
-    let western = !name.is_ascii() && text == WINDOWS_1252.decode_without_bom_handling(name).0;
-    match charset_decoder(b"cp850").filter(|_| western && name.iter().all(of_dos)) {
-        Some(dos) => dos(name),
-        None => text,
+    if let Some(name) = of_dos(name) {
+        return name;
     }
+    decode(name, None).map_or_else(|_| String::from_utf8_lossy(name).into_owned(), |decoded| decoded.text)
+}
+
+/// A name as DOS wrote it in the west, and Windows in ZIP archives still: if it makes words with accents here and there.
+fn of_dos(name: &[u8]) -> Option<String> {
+    let accented = |byte: &u8| matches!(byte, 0x80..=0xa8 | 0xe1);
+    if std::str::from_utf8(name).is_ok() || !name.iter().all(|byte| byte.is_ascii() || accented(byte)) {
+        return None;
+    }
+    let text = charset_decoder(b"cp850")?(name);
+    // Most letters have no accent, and within a word none beside one turns to a capital: kana and Cyrillic would look so.
+    let stem = text.rsplit_once('.').map_or(text.as_str(), |(stem, _)| stem);
+    let letters = stem.chars().filter(|c| c.is_alphabetic());
+    let few = letters.clone().filter(|c| !c.is_ascii()).count() * 2 < letters.count();
+    let odd = |(a, b): (char, char)| a.is_lowercase() && b.is_uppercase() && !(a.is_ascii() && b.is_ascii());
+    (few && !text.chars().zip(text.chars().skip(1)).any(odd)).then_some(text)
 }
 
 /// Some programs write Windows' separators or absolute names.
@@ -178,8 +188,11 @@ pub(super) mod tests {
     fn names_are_read_as_the_packing_program_wrote_them() {
         assert_eq!(readable(b"Gr\x94\xe1e.txt"), "Größe.txt");
         assert_eq!(readable(b"M\x82moire \x82l\x8ave.txt"), "Mémoire élève.txt");
+        assert_eq!(readable(b"\x9abersicht \x81ber B\x84ume.txt"), "Übersicht über Bäume.txt");
+        assert_eq!(readable(b"Pr\x81fbericht f\x81r Geb\x84ude.txt"), "Prüfbericht für Gebäude.txt");
         assert_eq!(readable(b"Gr\xf6\xdfe.txt"), "Größe.txt");
         assert_eq!(readable("Größe.txt".as_bytes()), "Größe.txt");
+        assert_eq!(readable(b"\x83m\x81[\x83g.txt"), "ノート.txt");
         assert_eq!(readable(b"\x83e\x83X\x83g\x82\xcc\x8c\x8b\x89\xca.txt"), "テストの結果.txt");
     }
 
