@@ -28,6 +28,6 @@ pub use splitter::split;
 pub use worker::run_worker;
 
 /// Changes whenever a reader's output for the same bytes may change; part of a generation's identity.
-pub const PARSER_VERSION: u32 = 3;
+pub const PARSER_VERSION: u32 = 4;
 /// Changes whenever the splitter's output for the same text may change.
 pub const CHUNKER_VERSION: u32 = 2;

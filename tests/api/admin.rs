@@ -148,6 +148,13 @@ async fn nothing_changed(app: &TestApp) {
 }
 
 #[tokio::test]
+async fn who_types_the_servers_address_comes_to_the_pages() {
+    let app = acme().await;
+    let home = Browser::new(&app).get("/").await;
+    assert_eq!((home.status, home.location()), (StatusCode::SEE_OTHER, "/admin"));
+}
+
+#[tokio::test]
 async fn who_is_not_signed_in_gets_no_further_than_the_door() {
     let app = acme().await;
     let mut stranger = Browser::new(&app);

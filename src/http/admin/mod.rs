@@ -89,6 +89,7 @@ fn uploads(state: &AdminState) -> Router<AdminState> {
 
 fn pages() -> Router<AdminState> {
     Router::new()
+        .route("/", get(overview::home))
         .route("/admin", get(overview::overview))
         .route("/admin/", get(overview::slash))
         .route("/admin/steps/hide", post(steps::hide))

@@ -211,6 +211,11 @@ pub async fn overview(
     if query.fragment { page(&view.as_live()) } else { page(&view) }
 }
 
+/// `GET /`: a person who types the server's address means these pages.
+pub async fn home() -> Response {
+    Redirect::to("/admin").into_response()
+}
+
 /// `GET /admin/`: the page has one address.
 pub async fn slash() -> Response {
     Redirect::permanent("/admin").into_response()

@@ -63,7 +63,14 @@ fn read(name: &str, bytes: &[u8], draft: &mut Draft, budget: &mut Budget) -> Res
         Some(Binary::Pdf) => pdf::read(bytes, draft).map(|()| "pdf"),
         Some(Binary::Mail) => mail::read(bytes, draft, budget).map(|()| "eml"),
         Some(Binary::Mailbox) => mail::read_box(bytes, draft, budget).map(|()| "mbox"),
-        Some(Binary::Compound) => Err(compound(bytes)),
+        Some(Binary::Compound) => {
+            let error = compound(bytes);
+            if error.code == "unsupported_format" {
+                // Inside another document it is missed, which a picture is not.
+                draft.warn(format!("{name}: {error}"));
+            }
+            Err(error)
+        }
         Some(Binary::Foreign(what)) => Err(ExtractError::unsupported(what)),
         None => read_textual(name, bytes, draft, budget),
     }

@@ -240,6 +240,17 @@ mod tests {
     }
 
     #[test]
+    fn an_old_office_file_that_is_attached_is_told_of_and_a_picture_is_not() {
+        let mail = b"From: a\nSubject: S\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n\
+            --x\n\nwords\n--x\nContent-Type: application/msword; name=old.doc\nContent-Transfer-Encoding: base64\n\n\
+            0M8R4KGxGuEAAAAAAAAAAA==\n--x\nContent-Type: image/png; name=b.png\nContent-Transfer-Encoding: base64\n\n\
+            iVBORw0KGgo=\n--x--\n";
+        let read = extract_here("m.eml", mail, &ReadLimits { max_text_bytes: 10_000 }).unwrap();
+        assert_eq!(read.warnings.len(), 1, "{:?}", read.warnings);
+        assert!(read.warnings[0].starts_with("old.doc: A document of Office 97 to 2003"), "{:?}", read.warnings);
+    }
+
+    #[test]
     fn the_head_of_an_inner_message_and_of_an_attachment_is_read_as_that_of_the_outer() {
         let mail = b"From: a\nSubject: S\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n\
             --x\nContent-Type: message/rfc822\n\nFrom: b\nSubject: =?utf-8?q?K=C3?= =?utf-8?q?=B6ln?=\n\ninner\n\
