@@ -2,8 +2,9 @@
 //!
 //! Characters take their plainest form (NFKC: full-width letters, half-width kana, the joined letters that Arabic PDFs are
 //! full of). Words are lower-cased, freed of stop words, stemmed by the Snowball algorithm of their language and folded
-//! to plain Latin letters; scripts that put no space between words become overlapping pairs of characters. Whatever is
-//! done to a document is done to a question, so both meet in the same terms.
+//! to plain Latin letters; scripts that put no space between words become overlapping pairs of characters; names joined by
+//! underscores are terms as a whole beside their words. Whatever is done to a document is done to a question, so both meet
+//! in the same terms.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -15,7 +16,7 @@ use crate::domain::{FUNCTION_WORD_LANGUAGES, is_function_word};
 
 /// Changes whenever the terms of the same text may change; part of a generation's identity
 /// ([`super::IndexSpec::analyser`]).
-pub const ANALYSER_VERSION: u32 = 3;
+pub const ANALYSER_VERSION: u32 = 4;
 
 /// Longer words are cut here, in characters: nobody looks for the tail of a base64 line.
 const LONGEST_WORD: usize = 64;
@@ -114,6 +115,8 @@ struct Cutter {
     word: String,
     /// Its characters.
     length: usize,
+    /// The words before it that underscores join to it, each with its underscore.
+    name: String,
     /// Whether an apostrophe stands before it.
     elided: bool,
     /// The last character of a run without spaces, and whether it is in a pair already.
@@ -135,9 +138,21 @@ impl Cutter {
             }
         } else if c.is_alphanumeric() || within_number(c, self.word.chars().next_back(), next) {
             self.letter(c);
+        } else if c == '_' {
+            self.part_name();
         } else {
             self.end_word(is_apostrophe(c));
         }
+    }
+
+    /// Ends the word at an underscore, which may join it to the next.
+    fn part_name(&mut self) {
+        // Longer names are no terms, so what follows is not needed.
+        if !self.word.is_empty() && self.name.len() <= 4 * LONGEST_WORD {
+            self.name.push_str(&self.word);
+            self.name.push('_');
+        }
+        self.write_word(false);
     }
 
     fn letter(&mut self, c: char) {
@@ -150,6 +165,17 @@ impl Cutter {
 
     /// Ends the word before `c`, an apostrophe or not. Lone letters at an apostrophe (`l'`, `'s`) say nothing.
     fn end_word(&mut self, apostrophe: bool) {
+        self.name.push_str(if self.name.is_empty() { "" } else { &self.word });
+        self.write_word(apostrophe);
+        let name = std::mem::take(&mut self.name);
+        let name = name.trim_end_matches('_');
+        if name.contains('_') && name.chars().count() <= LONGEST_WORD {
+            self.out.push_str(name);
+            self.out.push(' ');
+        }
+    }
+
+    fn write_word(&mut self, apostrophe: bool) {
         let elision = self.length == 1 && (self.elided || apostrophe);
         if !self.word.is_empty() && !elision {
             self.out.push_str(&self.word);
@@ -264,6 +290,16 @@ mod tests {
     #[test]
     fn numbers_keep_their_points_and_sentences_do_not() {
         assert_eq!(joined("pi is 3.14, or 22/7. See v2.", "und"), "pi is 3.14 or 22 7 see v2");
+    }
+
+    #[test]
+    fn a_name_joined_by_underscores_is_a_term_beside_its_words() {
+        assert_eq!(
+            joined("The code rate_limited, __init__ and _x", "und"),
+            "the code rate limited rate_limited init and x"
+        );
+        assert_eq!(joined("Tenant_Index_BUILDING", "en"), "tenant index build tenant_index_build");
+        assert_eq!(joined(&"a_".repeat(1000), "und"), "a ".repeat(1000).trim());
     }
 
     #[test]
