@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use encoding_rs::{Encoding, UTF_16BE};
 use lopdf::{Dictionary, Document, Object};
 
+use super::builtin;
 use super::cmap::CMap;
 use super::program::{characters, usual_character};
 use super::{dictionary, number, unpacked, value};
@@ -214,15 +215,9 @@ fn simple_texts(font: &Dictionary, document: &Document) -> Vec<String> {
         .or_else(|| value(described?, b"BaseEncoding", document)?.as_name().ok());
     let symbolic = base.is_none() && built_in_differs(font, document);
     let standard = symbolic || is_type1_without_file(font, document);
+    let usual: &[u8] = if standard { b"StandardEncoding" } else { b"WinAnsiEncoding" };
     let mut texts =
-        base_texts(base.unwrap_or(if standard { b"StandardEncoding" } else { b"WinAnsiEncoding" }), document);
-    if !symbolic && is_symbol(font, document) {
-        for (first, characters) in SYMBOL {
-            for (text, character) in texts[first..].iter_mut().zip(characters.chars()) {
-                *text = character.to_string();
-            }
-        }
-    }
+        signs(font, document).filter(|_| !symbolic).unwrap_or_else(|| base_texts(base.unwrap_or(usual), document));
     if symbolic {
         for (code, name) in built_in_names(font, document) {
             set(&mut texts, code, &name, document);
@@ -301,28 +296,13 @@ fn listed_text(name: &str, document: &Document) -> Option<String> {
     (!text.is_empty() && !text.chars().all(char::is_control)).then_some(text)
 }
 
-/// The encoding of the font Symbol (ISO 32000-1, D.5): the first code of each run, and its characters.
-const SYMBOL: [(usize, &str); 14] = [
-    (0x22, "∀"),
-    (0x24, "∃"),
-    (0x27, "∋"),
-    (0x2a, "∗"),
-    (0x2d, "−"),
-    (0x40, "≅ΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ"),
-    (0x5c, "∴"),
-    (0x5e, "⊥"),
-    (0x61, "αβχδεφγηιϕκλμνοπθρστυϖωξψζ"),
-    (0x7e, "∼"),
-    (0xa0, "€ϒ′≤⁄∞ƒ♣♦♥♠↔←↑→↓°±″≥×∝∂•÷≠≡≈…"),
-    (0xc0, "ℵℑℜ℘⊗⊕∅∩∪⊃⊇⊄⊂⊆∈∉∠∇®©™∏√⋅¬∧∨⇔⇐⇑⇒⇓◊〈"),
-    (0xe5, "∑"),
-    (0xf1, "〉∫"),
-];
-
-/// Whether it is Symbol, which every reader has and which need not say what its codes mean.
-fn is_symbol(font: &Dictionary, document: &Document) -> bool {
-    let name = value(font, b"BaseFont", document).and_then(|name| name.as_name().ok());
-    matches!(name, Some(b"Symbol" | b"SymbolMT"))
+/// The texts of the two fonts of signs that every reader has, whatever encoding is stated for them; none for others.
+fn signs(font: &Dictionary, document: &Document) -> Option<Vec<String>> {
+    match value(font, b"BaseFont", document)?.as_name().ok()? {
+        b"Symbol" | b"SymbolMT" => Some(builtin::symbol()),
+        b"ZapfDingbats" => Some(builtin::dingbats()),
+        _ => None,
+    }
 }
 
 /// Whether it is one of the Type 1 fonts that every reader has: their own encoding is the standard one.

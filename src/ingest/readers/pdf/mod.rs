@@ -5,6 +5,7 @@
 //! adds what lies over the page, [`layout`] makes lines of it all.
 
 mod annotations;
+mod builtin;
 mod cmap;
 mod content;
 mod font;

@@ -108,9 +108,9 @@ fn filters_are_known_by_their_short_names_and_by_reference() {
 #[test]
 fn fonts_that_every_reader_has_need_no_encoding() {
     let fonts = "/Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> \
-        /G << /Type /Font /Subtype /Type1 /BaseFont /Symbol >> >>";
-    let orders = "BT /F 10 Tf 50 700 Td (It's \\252so\\272) Tj /G 10 Tf ( abg\\243) Tj ET";
-    assert_eq!(extract(&pdf(orders, fonts, "", &[])).unwrap().text, "It’s “so” αβγ≤");
+        /G << /Type /Font /Subtype /Type1 /BaseFont /Symbol >> /H << /Type /Font /Subtype /Type1 /BaseFont /ZapfDingbats >> >>";
+    let orders = "BT /F 10 Tf 50 700 Td (It's \\252so\\272) Tj /G 10 Tf ( abg\\243 ) Tj /H 10 Tf (34) Tj ET";
+    assert_eq!(extract(&pdf(orders, fonts, "", &[])).unwrap().text, "It’s “so” αβγ≤ ✓✔");
 }
 
 #[test]
