@@ -80,6 +80,9 @@ fn load(bytes: &[u8]) -> Result<Document, ExtractError> {
     if let Some(updated) = lock::in_an_object(bytes, &document) {
         document = parse(&updated)?;
     }
+    if !document.is_encrypted() && !document.was_encrypted() {
+        fill_streams(&mut document, bytes);
+    }
     // Most locked files open with an empty password: only printing and copying are forbidden.
     if document.is_encrypted() && document.decrypt("").is_err() {
         return Err(ExtractError::needs_password());
@@ -96,6 +99,23 @@ fn parse(bytes: &[u8]) -> Result<Document, ExtractError> {
         }
         _ => ExtractError::damaged("it is no complete PDF"),
     })
+}
+
+/// Fills streams that state no length, or one that is lost: they end where a word says so.
+fn fill_streams(document: &mut Document, bytes: &[u8]) {
+    const END: &[u8] = b"endstream";
+    let offset = bytes.windows(5).position(|window| window == b"%PDF-").unwrap_or_default();
+    let file = &bytes[offset..];
+    let mut ends: Option<Vec<usize>> = None;
+    for object in document.objects.values_mut() {
+        let Object::Stream(stream) = object else { continue };
+        let Some(start) = stream.start_position.filter(|_| stream.content.is_empty()) else { continue };
+        // Looked for once, however many streams there are.
+        let ends = ends.get_or_insert_with(|| (0..file.len()).filter(|at| file[*at..].starts_with(END)).collect());
+        if let Some(end) = ends.get(ends.partition_point(|end| *end < start)) {
+            stream.set_content(file[start..*end].to_vec());
+        }
+    }
 }
 
 /// The title in the file's properties, unless a program put the file's name there.

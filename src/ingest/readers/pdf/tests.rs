@@ -129,3 +129,14 @@ fn forms_that_draw_each_other_without_end_are_left_out_at_some_point() {
     assert_eq!(read.text, "words");
     assert!(read.warnings.iter().any(|warning| warning.contains("left out")), "{:?}", read.warnings);
 }
+
+#[test]
+fn a_stream_whose_length_is_lost_ends_where_it_says_so() {
+    let form = |length: &str| {
+        format!("<< /Subtype /Form /BBox [0 0 9 9] {length} >>\nstream\nBT /F 10 Tf 50 700 Td (found) Tj ET\nendstream")
+    };
+    let resources = format!("{HELVETICA} /XObject << /X 5 0 R >>");
+    for length in ["/Length 77 0 R", ""] {
+        assert_eq!(extract(&pdf("/X Do", &resources, "", &[&form(length)])).unwrap().text, "found", "{length}");
+    }
+}
