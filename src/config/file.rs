@@ -1,16 +1,12 @@
 //! Reading settings files, and saying where they are wrong.
 
-use std::fmt::Display;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use figment::Figment;
-use figment::providers::{Env, Format, Toml};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
-use super::{Config, EmbedderRef, ModelRef, ProviderConfig, TenantSettings};
+use super::document::Document;
+use super::{Config, TenantSettings, environment};
 
 /// Why settings are refused.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +31,39 @@ pub enum ConfigError {
     },
     /// The environment says something that cannot be meant.
     #[error("environment: {0}")]
-    Environment(Box<figment::Error>),
+    Environment(String),
+    /// More than one of these, one a line.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<Self>),
+}
+
+impl ConfigError {
+    /// All of them as one; `None` when there are none.
+    #[must_use]
+    pub fn of(mut mistakes: Vec<Self>) -> Option<Self> {
+        match mistakes.len() {
+            0 | 1 => mistakes.pop(),
+            _ => Some(Self::Several(mistakes)),
+        }
+    }
+
+    /// The line in its file, from 1, where it is known.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Invalid { line, .. } => Some(*line),
+            _ => None,
+        }
+    }
+
+    /// The file, relative to the root; none for the environment.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Read { path, .. } | Self::Invalid { path, .. } => Some(path),
+            _ => None,
+        }
+    }
 }
 
 impl Config {
@@ -44,52 +72,26 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, is no TOML, holds unknown keys or values out of range; or a variable does.
     pub fn load(root: &Path) -> Result<Self, ConfigError> {
-        let path = root.join("carrel.toml");
-        let text = read_if_there(&path, "carrel.toml")?;
-        // Parsed alone first, since this parser knows the line.
-        let alone: Self = parse("carrel.toml", &text)?;
-        alone.validate().map_err(|message| invalid("carrel.toml", &text, message))?;
-        let environment = Env::prefixed("CARREL_").split("__").filter(|key| key.as_str().contains('.'));
-        let merged = Figment::new().merge(Toml::string(&text)).merge(environment);
-        let mut config: Self = merged.extract().map_err(|error| ConfigError::Environment(Box::new(error)))?;
-        config.validate().map_err(|Wrong { key, message }| {
-            ConfigError::Environment(Box::new(figment::Error::from(format!("{key}: {message}"))))
-        })?;
+        let (config, mistakes) = Self::examine(root);
+        ConfigError::of(mistakes).map_or(Ok(config), Err)
+    }
+
+    /// As [`Config::load`]: the settings as far as they hold, and every mistake in them.
+    #[must_use]
+    pub fn examine(root: &Path) -> (Self, Vec<ConfigError>) {
+        let (text, unread) = match read_if_there(&root.join("carrel.toml"), "carrel.toml") {
+            Ok(text) => (text, None),
+            Err(error) => (String::new(), Some(error)),
+        };
+        let mut document = Document::parse("carrel.toml", &text);
+        let alone: Self = document.read();
+        let wrongs = alone.wrongs();
+        let told: Vec<String> = wrongs.iter().map(|wrong| wrong.key.clone()).collect();
+        document.refuse(wrongs);
+        let (read, in_file) = document.end();
+        let (mut config, in_environment) = environment::over(&read, &told);
         root.clone_into(&mut config.root);
-        Ok(config)
-    }
-
-    fn validate(&self) -> Result<(), Wrong> {
-        let (http, ingest, builds) = (&self.http, &self.ingest, &self.builds);
-        within("max_upload_bytes", http.max_upload_bytes, 1..=LARGEST)?;
-        within("max_restore_bytes", http.max_restore_bytes, 1..=LARGEST)?;
-        within("max_query_chars", http.max_query_chars, 1..=32_768)?;
-        within("max_connections", http.max_connections, 1..=1_000_000)?;
-        within("default_token_days", self.auth.default_token_days, 1..=36_500)?;
-        within("concurrent", builds.concurrent, 1..=1000)?;
-        within("keep_generations", builds.keep_generations, 2..=1000)?;
-        within("jobs_days", self.keep.jobs_days, 1..=36_500)?;
-        within("audit_days", self.keep.audit_days, 1..=36_500)?;
-        within("worker_memory_mib", ingest.worker_memory_mib, 64..=1 << 20)?;
-        within("max_text_bytes", ingest.max_text_bytes, 1..=1 << 32)?;
-        within("workers", ingest.workers, 1..=1000)?;
-        within("threads", self.embed.threads, 0..=1000)?;
-        for (name, provider) in &self.providers {
-            provider
-                .validate()
-                .map_err(|wrong| Wrong { message: format!("of provider `{name}` {}", wrong.message), ..wrong })?;
-        }
-        Ok(())
-    }
-}
-
-impl ProviderConfig {
-    fn validate(&self) -> Result<(), Wrong> {
-        if !self.base_url.starts_with("http://") && !self.base_url.starts_with("https://") {
-            return Err(Wrong { key: "base_url", message: "must start with http:// or https://".to_owned() });
-        }
-        within("max_concurrent", self.max_concurrent, 1..=10_000)?;
-        within("batch_size", self.batch_size, 1..=10_000)
+        (config, unread.into_iter().chain(in_file).chain(in_environment).collect())
     }
 }
 
@@ -109,103 +111,29 @@ impl TenantSettings {
     /// # Errors
     /// As [`TenantSettings::load`].
     pub fn parse(shown: &str, text: &str, config: &Config) -> Result<Self, ConfigError> {
-        let settings: Self = parse(shown, text)?;
-        settings.validate(config).map_err(|wrong| invalid(shown, text, wrong))?;
-        Ok(settings)
+        let (settings, mistakes) = Self::examine(shown, text, config);
+        ConfigError::of(mistakes).map_or(Ok(settings), Err)
     }
 
-    fn validate(&self, config: &Config) -> Result<(), Wrong> {
-        let wrong = |key, message: String| Err(Wrong { key, message });
-        let (limits, retrieval, chunking) = (&self.limits, &self.retrieval, &self.chunking);
-        if self.name.chars().count() > 200 || self.name.chars().any(char::is_control) {
-            return wrong("name", "must be at most 200 characters on one line".into());
-        }
-        within("queries_per_minute", limits.queries_per_minute, 1..=1_000_000_000)?;
-        within("burst", limits.burst, 1..=1_000_000)?;
-        within("concurrent_queries", limits.concurrent_queries, 1..=10_000)?;
-        within("top_k", retrieval.top_k, 1..=50)?;
-        within("candidates", retrieval.candidates, 10..=1000)?;
-        within("max_chunks_per_document", retrieval.max_chunks_per_document, 1..=50)?;
-        within("rerank_candidates", retrieval.rerank_candidates, 1..=200)?;
-        within("max_tokens", chunking.max_tokens, 32..=512)?;
-        if chunking.overlap_tokens * 2 >= chunking.max_tokens {
-            return wrong("overlap_tokens", "must be below half of `max_tokens`".into());
-        }
-        within("min_score", self.answer.min_score, -1.0..=1.0)?;
-        within("max_output_tokens", self.answer.max_output_tokens, 1..=1_000_000)?;
-        within("margin", self.quality.margin, 0.0..=1.0)?;
-        let known = |model: &ModelRef| config.providers.contains_key(&model.provider);
-        let missing =
-            |model: &ModelRef| format!("names the provider `{}`, which carrel.toml does not have", model.provider);
-        if let EmbedderRef::Remote(model) = &retrieval.embedder
-            && !known(model)
-        {
-            return wrong("embedder", missing(model));
-        }
-        if let Some(model) = retrieval.reranker.as_ref().filter(|model| !known(model)) {
-            return wrong("reranker", missing(model));
-        }
-        if let Some(model) = self.answer.model.as_ref().filter(|model| !known(model)) {
-            return wrong("model", missing(model));
-        }
-        Ok(())
+    /// As [`TenantSettings::parse`]: the settings as far as they hold, and every mistake in them.
+    #[must_use]
+    pub fn examine(shown: &str, text: &str, config: &Config) -> (Self, Vec<ConfigError>) {
+        let mut document = Document::parse(shown, text);
+        let settings: Self = document.read();
+        document.refuse(settings.wrongs(config));
+        let (_, mistakes) = document.end();
+        (settings, mistakes)
     }
 }
 
-/// Bytes that no setting may exceed: 1 PiB.
-const LARGEST: u64 = 1 << 50;
 /// The longest time that can be set: a year.
 const LONGEST: Duration = Duration::from_hours(365 * 24);
-
-/// A value that parses but cannot be meant.
-struct Wrong {
-    key: &'static str,
-    message: String,
-}
-
-/// Refuses a value outside its range.
-fn within<T: PartialOrd + Display + Copy>(key: &'static str, value: T, range: RangeInclusive<T>) -> Result<(), Wrong> {
-    let fits = range.contains(&value);
-    let message = || format!("must be from {} to {}", range.start(), range.end());
-    if fits { Ok(()) } else { Err(Wrong { key, message: message() }) }
-}
 
 fn read_if_there(path: &PathBuf, shown: &str) -> Result<String, ConfigError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
         Err(source) => Err(ConfigError::Read { path: shown.to_owned(), source }),
-    }
-}
-
-fn parse<T: DeserializeOwned>(shown: &str, text: &str) -> Result<T, ConfigError> {
-    toml::from_str(text).map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        ConfigError::Invalid { path: shown.to_owned(), line, message: with_hint(error.message()) }
-    })
-}
-
-/// Finds the line of the key that is wrong: the first that sets it.
-fn invalid(shown: &str, text: &str, Wrong { key, message }: Wrong) -> ConfigError {
-    let sets = |line: &str| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
-    let line = text.lines().position(sets).map_or(1, |at| at + 1);
-    ConfigError::Invalid { path: shown.to_owned(), line, message: format!("`{key}` {message}") }
-}
-
-/// Adds "did you mean" to serde's "unknown field `x`, expected one of `a`, `b`".
-fn with_hint(message: &str) -> String {
-    let Some(rest) = message.strip_prefix("unknown field `") else { return message.to_owned() };
-    let mut quoted = rest.split('`');
-    let unknown = quoted.next().unwrap_or_default();
-    let nearest = quoted
-        .skip(1)
-        .step_by(2)
-        .max_by(|a, b| strsim::jaro_winkler(unknown, a).total_cmp(&strsim::jaro_winkler(unknown, b)));
-    match nearest {
-        Some(near) if strsim::jaro_winkler(unknown, near) > 0.7 => {
-            format!("unknown key `{unknown}`: did you mean `{near}`?")
-        }
-        _ => message.replacen("field", "key", 1),
     }
 }
 
@@ -259,13 +187,69 @@ mod tests {
         }
         let server = |text: &str| {
             let config: Config = toml::from_str(text).unwrap();
-            config.validate().map_err(|Wrong { key, message }| format!("{key} {message}")).unwrap_err()
+            config.wrongs().into_iter().map(|wrong| format!("{} {}", wrong.key, wrong.message)).next().unwrap()
         };
         let provider = "[providers.p]\nbase_url = \"http://a/v1\"\n";
-        let says = "max_concurrent of provider `p` must be from 1 to 10000";
+        let says = "providers.p.max_concurrent of provider `p` must be from 1 to 10000";
         assert_eq!(server(&format!("{provider}max_concurrent = 9000000000000000000")), says);
-        assert_eq!(server("[builds]\nconcurrent = 0"), "concurrent must be from 1 to 1000");
-        assert_eq!(server("[ingest]\nworkers = 9000000000000000000"), "workers must be from 1 to 1000");
+        assert_eq!(server("[builds]\nconcurrent = 0"), "builds.concurrent must be from 1 to 1000");
+        assert_eq!(server("[ingest]\nworkers = 9000000000000000000"), "ingest.workers must be from 1 to 1000");
+    }
+
+    #[test]
+    fn every_mistake_of_a_file_is_told_with_its_line() {
+        let text = "name = 7\n[limts]\nburst = 1\n[retrieval]\ntop_k = 99\nmode = \"hybird\"\nrerank_timeout_s = 0\n\
+            [chunking]\nmax_tokens = \"x\"\n[answer]\nmodel = \"nobody/m\"\nmin_scor = 1\n";
+        let (settings, mistakes) = TenantSettings::examine("tenants/a.toml", text, &Config::default());
+        let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        let expected = [
+            "tenants/a.toml:1: invalid type: integer `7`, expected a string",
+            "tenants/a.toml:2: unknown key `limts`: did you mean `limits`?",
+            "tenants/a.toml:5: `top_k` must be from 1 to 50",
+            "tenants/a.toml:6: unknown value `hybird`: did you mean `hybrid`?",
+            "tenants/a.toml:7: must be a number of seconds above 0 and at most a year",
+            "tenants/a.toml:9: invalid type: string \"x\", expected usize",
+            "tenants/a.toml:11: `model` names the provider `nobody`, which carrel.toml does not have",
+            "tenants/a.toml:12: unknown key `min_scor`: did you mean `min_score`?",
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(settings.limits, TenantSettings::default().limits);
+    }
+
+    #[test]
+    fn mistakes_in_the_form_of_a_file_are_told_together() {
+        let (_, mistakes) = TenantSettings::examine("a.toml", "name =\n[limits]\nburst = 1 2\n", &Config::default());
+        let lines: Vec<_> = mistakes.iter().map(ConfigError::line).collect();
+        assert_eq!(lines, [Some(1), Some(3)], "{mistakes:?}");
+        let (_, mistakes) = TenantSettings::examine("a.toml", "name = \"a\"\nname = \"b\"\n", &Config::default());
+        assert_eq!(mistakes.iter().map(ConfigError::line).collect::<Vec<_>>(), [Some(2)], "{mistakes:?}");
+    }
+
+    #[test]
+    fn the_servers_mistakes_are_told_at_the_right_section() {
+        let root = tempfile::tempdir().unwrap();
+        let text = "[http]\nmax_query_chars = 0\n[providers.a]\nbase_url = \"http://a/v1\"\n[providers.b]\n\
+            base_url = \"ftp://b\"\nbatch_size = 0\n[providers.c]\n[builds]\nconcurrent = 0\n";
+        std::fs::write(root.path().join("carrel.toml"), text).unwrap();
+        let (config, mistakes) = Config::examine(root.path());
+        let lines: Vec<_> = mistakes.iter().map(ConfigError::line).collect();
+        assert_eq!(lines, [Some(2), Some(6), Some(7), Some(8), Some(10)], "{mistakes:?}");
+        assert!(config.providers.contains_key("a"));
+    }
+
+    #[test]
+    fn settings_are_written_as_they_are_read_and_secrets_are_not() {
+        let root = tempfile::tempdir().unwrap();
+        let text = "[http]\nrequest_timeout_s = 1.5\n[providers.a]\nbase_url = \"http://a/v1\"\napi_key = \"sesame\"\n";
+        std::fs::write(root.path().join("carrel.toml"), text).unwrap();
+        let written = toml::to_string(&Config::load(root.path()).unwrap()).unwrap();
+        assert!(!written.contains("sesame") && written.contains("api_key = \"***\""), "{written}");
+        std::fs::write(root.path().join("carrel.toml"), &written).unwrap();
+        let again = Config::load(root.path()).unwrap();
+        assert_eq!(toml::to_string(&again).unwrap(), written);
+        assert_eq!(again.http.request_timeout, Duration::from_millis(1500));
+        let tenant = toml::to_string(&TenantSettings::default()).unwrap();
+        assert_eq!(TenantSettings::parse("a", &tenant, &Config::default()).unwrap(), TenantSettings::default());
     }
 
     #[test]

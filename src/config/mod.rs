@@ -3,7 +3,11 @@
 //! Every setting has a default, so an empty folder works. Unknown keys are refused with file, line and the key that was
 //! probably meant.
 
+mod document;
+mod environment;
 mod file;
+mod ranges;
+mod shown;
 mod tenant;
 
 use std::collections::BTreeMap;
@@ -12,15 +16,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+pub use document::nearest;
+pub use environment::strangers;
 pub use file::ConfigError;
 pub use tenant::{
     AnswerSettings, ChunkingSettings, EmbedderRef, LimitSettings, ModelRef, RetrievalSettings, TenantSettings,
 };
 
 /// The whole server's settings.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Folder that holds everything; given by `--root`, not by the file.
@@ -49,7 +55,7 @@ pub struct Config {
 }
 
 /// The web server.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
     /// Address to listen on; port 0 takes a free one.
@@ -63,22 +69,22 @@ pub struct HttpConfig {
     /// Longest question, Unicode characters.
     pub max_query_chars: usize,
     /// Whole time a request may take, uploads and streams apart.
-    #[serde(rename = "request_timeout_s", deserialize_with = "file::seconds")]
+    #[serde(rename = "request_timeout_s", deserialize_with = "file::seconds", serialize_with = "shown::seconds")]
     pub request_timeout: Duration,
     /// Time to send the request's head.
-    #[serde(rename = "header_timeout_s", deserialize_with = "file::seconds")]
+    #[serde(rename = "header_timeout_s", deserialize_with = "file::seconds", serialize_with = "shown::seconds")]
     pub header_timeout: Duration,
     /// Connections open at once.
     pub max_connections: usize,
     /// Time that requests under way get after SIGTERM.
-    #[serde(rename = "drain_s", deserialize_with = "file::seconds")]
+    #[serde(rename = "drain_s", deserialize_with = "file::seconds", serialize_with = "shown::seconds")]
     pub drain: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// Tokens.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthConfig {
     /// `iss` of every token.
@@ -90,19 +96,24 @@ pub struct AuthConfig {
 }
 
 /// An OpenAI-compatible provider.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderConfig {
     /// Up to and including `/v1`.
     pub base_url: String,
     /// Its key; many local servers need none.
-    #[serde(default)]
+    #[serde(default, serialize_with = "shown::masked")]
     pub api_key: Option<SecretString>,
     /// File that holds the key, relative to the root.
     #[serde(default)]
     pub api_key_file: Option<PathBuf>,
     /// Total deadline of one call with all its retries.
-    #[serde(rename = "timeout_s", default = "tenant::twenty_seconds", deserialize_with = "file::seconds")]
+    #[serde(
+        rename = "timeout_s",
+        default = "tenant::twenty_seconds",
+        deserialize_with = "file::seconds",
+        serialize_with = "shown::seconds"
+    )]
     pub timeout: Duration,
     /// Calls at once.
     #[serde(default = "eight")]
@@ -132,13 +143,13 @@ fn yes() -> bool {
 }
 
 /// The extraction worker's limits.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct IngestConfig {
     /// Memory of one worker, MiB.
     pub worker_memory_mib: u64,
     /// Wall clock of one extraction.
-    #[serde(rename = "worker_timeout_s", deserialize_with = "file::seconds")]
+    #[serde(rename = "worker_timeout_s", deserialize_with = "file::seconds", serialize_with = "shown::seconds")]
     pub worker_timeout: Duration,
     /// Largest extracted text, bytes.
     pub max_text_bytes: usize,
@@ -147,7 +158,7 @@ pub struct IngestConfig {
 }
 
 /// Builds.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BuildConfig {
     /// Builds at once, all tenants together.
@@ -155,23 +166,23 @@ pub struct BuildConfig {
     /// Generations kept a tenant, the serving one included.
     pub keep_generations: usize,
     /// How long a build waits for an embedding provider that does not answer before it fails.
-    #[serde(rename = "patience_s", deserialize_with = "file::seconds")]
+    #[serde(rename = "patience_s", deserialize_with = "file::seconds", serialize_with = "shown::seconds")]
     pub patience: Duration,
 }
 
 /// How folders of documents are kept in step.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FolderConfig {
     /// How a change by hand is noticed.
     pub watch: Watch,
     /// Time between two looks where folders are polled.
-    #[serde(rename = "interval_s", deserialize_with = "file::seconds")]
+    #[serde(rename = "interval_s", deserialize_with = "file::seconds", serialize_with = "shown::seconds")]
     pub interval: Duration,
 }
 
 /// How changes by hand in `documents/` are noticed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Watch {
     /// The operating system tells; where it cannot, folders are polled.
@@ -183,7 +194,7 @@ pub enum Watch {
 }
 
 /// How long what happened is remembered.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeepConfig {
     /// Days a job is kept after it was made; those that have not ended are kept longer.
@@ -193,7 +204,7 @@ pub struct KeepConfig {
 }
 
 /// The built-in embedder and the cache of question vectors.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbedConfig {
     /// Compute threads; 0 takes one a core.
@@ -203,7 +214,7 @@ pub struct EmbedConfig {
 }
 
 /// Prometheus.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricsConfig {
     /// Tenants with a label of their own; the rest share `other`.
@@ -211,7 +222,7 @@ pub struct MetricsConfig {
 }
 
 /// Logs.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
     /// `json` or `text`; unset: text on a terminal, JSON elsewhere.
@@ -221,7 +232,7 @@ pub struct LogConfig {
 }
 
 /// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// One JSON object a line.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::file;
+use super::{file, shown};
 use crate::domain::Mode;
 
 /// What one tenant's file says.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TenantSettings {
     /// Name to show; empty shows the id.
@@ -26,7 +26,7 @@ pub struct TenantSettings {
 }
 
 /// How much a tenant may ask and keep.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
     /// Requests a minute, steadily.
@@ -42,7 +42,7 @@ pub struct LimitSettings {
 }
 
 /// How a tenant searches.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetrievalSettings {
     /// Mode when the question names none.
@@ -60,12 +60,12 @@ pub struct RetrievalSettings {
     /// Candidates the reranker is shown, 1 to 200, and never fewer than the hits wanted.
     pub rerank_candidates: usize,
     /// Whole time the reranker may take.
-    #[serde(rename = "rerank_timeout_s", deserialize_with = "file::seconds")]
+    #[serde(rename = "rerank_timeout_s", deserialize_with = "file::seconds", serialize_with = "shown::seconds")]
     pub rerank_timeout: Duration,
 }
 
 /// How documents are cut.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChunkingSettings {
     /// Largest chunk in the embedder's model tokens, 32 to 512.
@@ -75,7 +75,7 @@ pub struct ChunkingSettings {
 }
 
 /// How a tenant answers.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnswerSettings {
     /// The chat model; none quotes sentences instead.
@@ -83,7 +83,7 @@ pub struct AnswerSettings {
     /// Cosine below which a chunk is no evidence, -1 to 1.
     pub min_score: f32,
     /// Whole time the model may take.
-    #[serde(rename = "timeout_s", deserialize_with = "file::seconds")]
+    #[serde(rename = "timeout_s", deserialize_with = "file::seconds", serialize_with = "shown::seconds")]
     pub timeout: Duration,
     /// Longest answer, model tokens.
     pub max_output_tokens: u32,
@@ -92,7 +92,7 @@ pub struct AnswerSettings {
 }
 
 /// What a new generation must be able to do before it serves.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QualitySettings {
     /// How far recall@10 or nDCG@10 on the golden questions may fall before a new generation is held back, 0 to 1.
@@ -103,8 +103,8 @@ pub struct QualitySettings {
 }
 
 /// `builtin`, or `<provider>/<model>`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum EmbedderRef {
     /// The model inside the binary.
     #[default]
@@ -114,8 +114,8 @@ pub enum EmbedderRef {
 }
 
 /// `<provider>/<model>`: a provider of `carrel.toml` and a model it knows.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ModelRef {
     /// The provider's name in `carrel.toml`.
     pub provider: String,
@@ -181,6 +181,18 @@ impl TryFrom<String> for ModelRef {
 impl std::fmt::Display for ModelRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.provider, self.model)
+    }
+}
+
+impl From<ModelRef> for String {
+    fn from(model: ModelRef) -> Self {
+        model.to_string()
+    }
+}
+
+impl From<EmbedderRef> for String {
+    fn from(embedder: EmbedderRef) -> Self {
+        embedder.to_string()
     }
 }
 
