@@ -57,7 +57,8 @@ pub async fn backup(
 }
 
 fn streamed(pieces: Pieces) -> RawBody {
-    RawBody::from_stream(unfold(pieces, async |mut pieces| Some((pieces.recv().await?, pieces))))
+    // Compression asks once more after the end, for trailers.
+    RawBody::from_stream(unfold(pieces, async |mut pieces| Some((pieces.recv().await?, pieces))).fuse())
 }
 
 /// Under which id to restore.
