@@ -22,6 +22,7 @@ mod token;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -145,6 +146,9 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// Time that work on blocking threads has to end with the program, such as a restore that writes thousands of files.
+const LAST_WORK: Duration = Duration::from_secs(1);
+
 /// Runs the verb that the arguments name: 0 ok, 1 failure, 2 usage, 3 not ready, 4 not found.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -153,11 +157,13 @@ pub fn run() -> ExitCode {
         return crate::ingest::run_worker();
     }
     let cli = Cli::parse();
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::from)
-        .and_then(|runtime| runtime.block_on(dispatch(cli)));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::from);
+    let outcome = runtime.and_then(|runtime| {
+        let outcome = runtime.block_on(dispatch(cli));
+        // What still runs on a blocking thread cannot be stopped, and is safe to lose: it is nothing that was acknowledged.
+        runtime.shutdown_timeout(LAST_WORK);
+        outcome
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
