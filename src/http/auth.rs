@@ -13,6 +13,7 @@ use super::codes::Code;
 use super::context::ClientAddr;
 use super::crowd::Crowd;
 use super::held::Held;
+use super::idle::Connection;
 use super::limits::{self, WrongTokens};
 use super::problem::{ApiError, whole_seconds};
 use crate::access::{AuthError, AuthFailure, Caller, Permission};
@@ -79,6 +80,9 @@ impl Gate {
 pub async fn authenticate(State(gate): State<Gate>, mut request: Request, next: Next) -> Result<Response, ApiError> {
     let client = ClientAddr::noted(request.extensions());
     let (caller, desk) = gate.enter(request.headers(), client)?;
+    if let Some(connection) = request.extensions().get::<Connection>() {
+        connection.prove();
+    }
     if let Some(desk) = desk {
         Span::current().record("tenant.id", desk.tenant().as_str());
         request.extensions_mut().insert(desk);

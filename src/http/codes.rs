@@ -91,6 +91,8 @@ pub enum Code {
     AnswerBrokenOff,
     /// The server stops in the middle of an answer.
     ServerStopping,
+    /// Every connection is taken.
+    ServerFull,
     /// The request took too long.
     RequestTimeout,
     /// The disk is full.
@@ -461,6 +463,14 @@ pub const CONTRACT: &[Contract] = &[
         "The server is stopping",
         "The server was told to stop while it streamed an answer.",
         "Ask again as `retry_after` says.",
+    ),
+    row(
+        Code::ServerFull,
+        "server_full",
+        503,
+        "The server is full",
+        "As many connections are open as `http.max_connections` allows, and all are at work.",
+        "Try again as `Retry-After` says; keep connections open and send requests one after another on them.",
     ),
     row(
         Code::RequestTimeout,

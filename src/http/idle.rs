@@ -1,10 +1,13 @@
 //! Which connections wait for a request, longest first: these are closed when a new one finds no place.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
+
+use super::guests::{Guest, Guests};
 
 /// All connections that wait for a request.
 #[derive(Debug, Clone, Default)]
@@ -26,11 +29,15 @@ impl Waiting {
         })
     }
 
-    /// A new connection: it waits from now on.
-    pub fn enter(&self) -> Connection {
+    /// A new connection from `peer`: it waits from now on, and is one of `guests` until it shows a credential.
+    pub fn enter(&self, guests: &Guests, peer: IpAddr) -> Connection {
+        let cut = CancellationToken::new();
         let connection = Connection(Arc::new(Turn {
             waiting: self.clone(),
             close: CancellationToken::new(),
+            guest: Mutex::new(Some(guests.enter(peer, cut.clone()))),
+            is_guest: AtomicBool::new(true),
+            cut,
             place: AtomicU64::new(0),
             busy: AtomicBool::new(false),
             requests: AtomicU64::new(0),
@@ -44,7 +51,7 @@ impl Waiting {
     }
 }
 
-/// One connection: it waits, or it is busy with one request.
+/// One connection: it waits, or it is busy with one request. Every request carries it as an extension.
 #[derive(Debug, Clone)]
 pub(super) struct Connection(Arc<Turn>);
 
@@ -52,6 +59,10 @@ pub(super) struct Connection(Arc<Turn>);
 struct Turn {
     waiting: Waiting,
     close: CancellationToken,
+    cut: CancellationToken,
+    guest: Mutex<Option<Guest>>,
+    /// Whether `guest` may be filled: asked on every request, without the lock.
+    is_guest: AtomicBool,
     /// Its key among those that wait.
     place: AtomicU64,
     busy: AtomicBool,
@@ -80,6 +91,18 @@ impl Connection {
     /// Cancelled when the connection must make room.
     pub fn must_close(&self) -> &CancellationToken {
         &self.0.close
+    }
+
+    /// Cancelled when the connection must end at once.
+    pub fn must_end(&self) -> &CancellationToken {
+        &self.0.cut
+    }
+
+    /// Its client has shown a valid credential: it is a guest no longer.
+    pub fn prove(&self) {
+        if self.0.is_guest.swap(false, Ordering::Relaxed) {
+            self.0.guest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
     }
 
     /// Whether a request is being answered.
@@ -114,12 +137,28 @@ impl Drop for Busy {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+
+    fn enter(waiting: &Waiting) -> Connection {
+        waiting.enter(&Guests::default(), Ipv4Addr::LOCALHOST.into())
+    }
+
+    #[test]
+    fn a_connection_is_a_guest_until_it_shows_a_credential() {
+        let guests = Guests::default();
+        let connection = Waiting::default().enter(&guests, Ipv4Addr::LOCALHOST.into());
+        assert_eq!(guests.len(), 1);
+        connection.prove();
+        connection.prove();
+        assert_eq!(guests.len(), 0);
+    }
 
     #[test]
     fn the_connection_that_waited_longest_makes_room_and_a_busy_one_never() {
         let waiting = Waiting::default();
-        let [first, second, third] = [(); 3].map(|()| waiting.enter());
+        let [first, second, third] = [(); 3].map(|()| enter(&waiting));
         let busy = first.begin();
         assert!(waiting.close_longest());
         let closed = || [&first, &second, &third].map(|connection| connection.must_close().is_cancelled());
@@ -134,7 +173,7 @@ mod tests {
     #[test]
     fn a_connection_that_is_gone_takes_no_place() {
         let waiting = Waiting::default();
-        let connection = waiting.enter();
+        let connection = enter(&waiting);
         drop(connection.begin());
         drop(connection);
         assert!(!waiting.close_longest());

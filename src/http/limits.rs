@@ -98,7 +98,7 @@ impl WrongTokens {
     }
 }
 
-/// Tells clients apart by address: IPv4 whole, IPv6 by its /64, which is what one client is given.
+/// Tells clients apart by [`client_key`].
 ///
 /// Addresses fall into 2^18 buckets by a hash with a secret seed, so memory is bounded and nobody can aim at another's.
 #[derive(Debug, Clone, Default)]
@@ -108,12 +108,16 @@ pub struct ByAddress {
 
 impl ByAddress {
     fn bucket(&self, addr: IpAddr) -> u32 {
-        let client = match addr.to_canonical() {
-            IpAddr::V4(v4) => u64::from(v4.to_bits()),
-            // ::1 falls in with 0.0.0.0, which is nobody.
-            IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64,
-        };
-        (self.seed.hash_one(client) % BUCKETS) as u32
+        (self.seed.hash_one(client_key(addr)) % BUCKETS) as u32
+    }
+}
+
+/// What tells one client from another: an IPv4 address, or the /64 of an IPv6 address, which is what one client is given.
+pub(super) fn client_key(addr: IpAddr) -> u64 {
+    match addr.to_canonical() {
+        IpAddr::V4(v4) => u64::from(v4.to_bits()),
+        // ::1 falls in with 0.0.0.0, which is nobody.
+        IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64,
     }
 }
 

@@ -11,6 +11,7 @@ mod crowd;
 mod envelope;
 pub mod extract;
 mod guard;
+mod guests;
 mod held;
 mod idle;
 pub mod limits;

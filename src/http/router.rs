@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use tower_http::CompressionLevel;
@@ -20,6 +20,7 @@ use super::auth::{self, Gate};
 use super::codes::Code;
 use super::envelope::{Envelope, envelope};
 use super::problem::ApiError;
+use super::server::HealthOnly;
 use super::{HttpState, admin, openapi, ops, problems_page};
 use crate::access::{Caller, Permission};
 use crate::config::HttpConfig;
@@ -59,6 +60,7 @@ fn finish(routes: Router, config: &HttpConfig) -> Router {
     routes
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(health_when_full))
         .layer(compression())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Envelope::new(config), envelope))
@@ -191,6 +193,15 @@ fn compression() -> CompressionLayer<impl Predicate> {
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
     ApiError::internal(format!("panic: {}", words.unwrap_or("without words"))).into_response()
+}
+
+/// Lets health checks alone through on the connections that are kept for them.
+async fn health_when_full(request: Request, next: Next) -> Result<Response, ApiError> {
+    let full = request.extensions().get::<HealthOnly>().is_some();
+    if full && !matches!(request.uri().path(), "/livez" | "/readyz" | "/healthz" | "/health") {
+        return Err(ApiError::plain(Code::ServerFull).after(Duration::from_secs(1)));
+    }
+    Ok(next.run(request).await)
 }
 
 async fn not_found() -> ApiError {

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
 use super::HttpState;
+use super::guests::Guests;
 use super::held::Held;
 use super::idle::{Busy, Connection, Waiting};
 use super::socket::{Patience, Watched};
@@ -43,6 +44,22 @@ const CUT: Duration = Duration::from_secs(1);
 const REFUSED: Duration = Duration::from_millis(100);
 /// Largest head of a request, bytes.
 const MAX_HEAD: usize = 64 << 10;
+
+/// The part of all places that one client may hold without a credential once places run out: one in sixteen.
+const SHARE_OF_CLIENT: usize = 16;
+/// Places beside `http.max_connections` that answer health checks alone, so that a full server still tells that it lives.
+const KEPT_PLACES: usize = 8;
+
+/// A connection's place.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    /// Whether it is one of the places kept for health checks.
+    health_only: bool,
+}
+
+/// Marks a request on a connection that answers health checks alone, since the server is full.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HealthOnly;
 
 /// How a server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +83,12 @@ struct Server {
     grace: Duration,
     drain: Duration,
     draining: Arc<AtomicBool>,
+    /// Connections at once, beside those that are kept for health checks.
+    most: usize,
     places: Arc<Semaphore>,
+    kept_places: Arc<Semaphore>,
     waiting: Waiting,
+    guests: Guests,
     tasks: TaskTracker,
     /// Cancelled when connections must end after their request.
     closing: CancellationToken,
@@ -85,8 +106,11 @@ impl Server {
             grace: GRACE.min(config.drain),
             drain: config.drain,
             draining,
+            most: config.max_connections,
             places: Arc::new(Semaphore::new(config.max_connections)),
+            kept_places: Arc::new(Semaphore::new(KEPT_PLACES)),
             waiting: Waiting::default(),
+            guests: Guests::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             ending: CancellationToken::new(),
@@ -113,9 +137,9 @@ impl Server {
         self.drain().await
     }
 
-    /// The next connection and its place among `max_connections`. Where all are taken, the connection that has waited longest
-    /// for a request makes room: so nobody can fill the server by opening connections and saying nothing.
-    async fn accept(&self, listener: &TcpListener) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    /// The next connection and its place among `max_connections`. When all are taken, another connection makes room: so nobody
+    /// can fill the server by opening connections and saying little.
+    async fn accept(&self, listener: &TcpListener) -> Option<(TcpStream, SocketAddr, Place)> {
         let (socket, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -126,32 +150,41 @@ impl Server {
         };
         // Without this a lone client on a kept connection waits some 40 ms for each reply.
         let _ = socket.set_nodelay(true);
-        loop {
-            if let Ok(place) = self.places.clone().try_acquire_owned() {
-                return Some((socket, peer, place));
-            }
-            self.waiting.close_longest();
-            if let Ok(place) = timeout(REFUSED, self.places.clone().acquire_owned()).await {
-                return Some((socket, peer, place.ok()?));
-            }
+        if let Ok(permit) = self.places.clone().try_acquire_owned() {
+            return Some((socket, peer, Place { _permit: permit, health_only: false }));
+        }
+        self.make_room();
+        if let Ok(permit) = timeout(REFUSED, self.places.clone().acquire_owned()).await {
+            return Some((socket, peer, Place { _permit: permit.ok()?, health_only: false }));
+        }
+        let permit = self.kept_places.clone().try_acquire_owned().ok()?;
+        Some((socket, peer, Place { _permit: permit, health_only: true }))
+    }
+
+    /// Ends one connection: of the client that holds more than its share without a credential, else of all guests where these
+    /// hold half of the places, else the one that has waited longest for a request, else any guest.
+    fn make_room(&self) {
+        let share = self.most / SHARE_OF_CLIENT;
+        let greedy =
+            self.guests.cut_of_greediest(share) || self.guests.len() > self.most / 2 && self.guests.cut_oldest();
+        if !greedy && !self.waiting.close_longest() {
+            self.guests.cut_oldest();
         }
     }
 
     /// Serves one connection to its end.
-    fn connection(
-        &self,
-        socket: TcpStream,
-        peer: SocketAddr,
-        place: OwnedSemaphorePermit,
-    ) -> impl Future<Output = ()> + use<> {
-        let connection = self.waiting.enter();
+    fn connection(&self, socket: TcpStream, peer: SocketAddr, place: Place) -> impl Future<Output = ()> + use<> {
+        let connection = self.waiting.enter(&self.guests, peer.ip());
         let (closing, cut) = (self.closing.clone(), self.cut.clone());
         let (app, patience) = (self.app.clone(), self.patience);
         async move {
+            let health_only = place.health_only.then_some(HealthOnly);
             let _place = place;
             let must_close = connection.must_close().clone();
+            let must_end = connection.must_end().clone();
             let io = TokioIo::new(Watched::new(socket, connection.clone(), patience));
-            let service = service_fn(move |request| answer(app.clone(), connection.clone(), peer, request));
+            let service =
+                service_fn(move |request| answer(app.clone(), connection.clone(), peer, health_only, request));
             let mut http = http1::Builder::new();
             // The socket itself watches heads; hyper's timer would count idle time as part of them.
             http.header_read_timeout(None).max_header_size(MAX_HEAD);
@@ -159,6 +192,7 @@ impl Server {
             let evicted = tokio::select! {
                 _ = serving.as_mut() => return,
                 () = cut.cancelled() => return,
+                () = must_end.cancelled() => return,
                 () = must_close.cancelled() => true,
                 () = closing.cancelled() => false,
             };
@@ -167,6 +201,7 @@ impl Server {
             tokio::select! {
                 _ = serving => {}
                 () = cut.cancelled() => {}
+                () = must_end.cancelled() => {}
                 () = sleep(patience) => {}
             }
         }
@@ -195,10 +230,15 @@ async fn answer(
     mut app: Router,
     connection: Connection,
     peer: SocketAddr,
+    health_only: Option<HealthOnly>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Held<Busy>>, Infallible> {
     let busy = connection.begin();
     request.extensions_mut().insert(ConnectInfo(peer));
+    request.extensions_mut().insert(connection);
+    if let Some(health_only) = health_only {
+        request.extensions_mut().insert(health_only);
+    }
     let response = app.call(request).await?;
     // The connection is busy until the reply is sent or dropped.
     Ok(response.map(|body| Held { body, _guard: busy }))

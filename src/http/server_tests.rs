@@ -29,6 +29,13 @@ async fn start(app: Router, tweak: impl FnOnce(&mut Server)) -> Running {
     Running { addr, stop, draining, ended }
 }
 
+/// Gives a server `most` places, and an end that waits for nobody.
+fn limit(server: &mut Server, most: usize) {
+    server.drain = Duration::from_millis(100);
+    server.most = most;
+    server.places = Arc::new(Semaphore::new(most));
+}
+
 impl Running {
     async fn client(&self) -> TcpStream {
         TcpStream::connect(self.addr).await.unwrap()
@@ -121,7 +128,7 @@ async fn a_server_ends_whatever_its_clients_do() {
 #[tokio::test]
 async fn a_full_server_makes_room_by_closing_whoever_waits_longest() {
     let server = start(Router::new().route("/", get(|| async { "quick" })), |server| {
-        server.places = Arc::new(Semaphore::new(3));
+        limit(server, 3);
     })
     .await;
     let mut silent = Vec::new();
@@ -147,7 +154,7 @@ async fn a_busy_connection_is_never_closed_to_make_room() {
         "finished"
     };
     let app = Router::new().route("/slow", get(slow)).route("/", get(|| async { "quick" }));
-    let server = start(app, |server| server.places = Arc::new(Semaphore::new(2))).await;
+    let server = start(app, |server| limit(server, 2)).await;
     let mut busy = server.client().await;
     busy.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     begun.notified().await;
@@ -226,4 +233,82 @@ async fn a_handler_ends_when_its_client_leaves() {
     drop(client);
     timeout(EVER, left.notified()).await.expect("the handler went on");
     assert_eq!(server.stopped().await, Drained { cut_off: 0 });
+}
+
+/// Half a request with a body, as somebody sends who wants to hold a place.
+const HALF: &[u8] = b"POST /body HTTP/1.1\r\nhost: a\r\ncontent-length: 5000\r\n\r\nt";
+
+/// Takes a body from anybody.
+fn open_to_strangers() -> Router {
+    Router::new()
+        .route("/body", post(|body: Bytes| async move { body.len().to_string() }))
+        .route("/", get(|| async { "quick" }))
+}
+
+#[tokio::test]
+async fn half_sent_requests_of_a_stranger_never_fill_the_server() {
+    let server = start(open_to_strangers(), |server| limit(server, 32)).await;
+    let mut strangers = Vec::new();
+    for _ in 0..100 {
+        let mut client = server.client().await;
+        client.write_all(HALF).await.unwrap();
+        strangers.push(client);
+    }
+    for _ in 0..3 {
+        assert!(ask(&mut server.client().await, GET).await.ends_with("quick"));
+    }
+    assert_eq!(timeout(EVER, strangers[0].read(&mut [0])).await.unwrap().unwrap_or(0), 0, "the oldest was cut");
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn whoever_showed_a_credential_is_not_cut_to_make_room() {
+    let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (handler_begun, handler_go) = (begun.clone(), go.clone());
+    let proved = move |connection: axum::Extension<Connection>| async move {
+        connection.prove();
+        handler_begun.notify_one();
+        handler_go.notified().await;
+        "finished"
+    };
+    let app = open_to_strangers().route("/slow", get(proved));
+    let server = start(app, |server| limit(server, 4)).await;
+    let mut known = server.client().await;
+    known.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    begun.notified().await;
+    let mut strangers = Vec::new();
+    for _ in 0..20 {
+        let mut client = server.client().await;
+        client.write_all(HALF).await.unwrap();
+        strangers.push(client);
+    }
+    assert!(ask(&mut server.client().await, GET).await.ends_with("quick"));
+    go.notify_one();
+    assert!(ask(&mut known, "").await.ends_with("finished"));
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn a_server_full_of_work_still_accepts_health_checks() {
+    let marked = |request: axum::extract::Request| async move {
+        if request.extensions().get::<HealthOnly>().is_some() { "health only" } else { "any" }
+    };
+    let begun = Arc::new(Notify::new());
+    let handler_begun = begun.clone();
+    let proved = move |connection: axum::Extension<Connection>| async move {
+        connection.prove();
+        handler_begun.notify_one();
+        std::future::pending::<()>().await;
+    };
+    let app = Router::new().route("/", get(marked)).route("/never", get(proved));
+    let server = start(app, |server| limit(server, 2)).await;
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        let mut client = server.client().await;
+        client.write_all(b"GET /never HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        begun.notified().await;
+        busy.push(client);
+    }
+    assert!(ask(&mut server.client().await, GET).await.ends_with("health only"));
+    server.stopped().await;
 }

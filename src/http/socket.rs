@@ -182,9 +182,12 @@ impl Deadline {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::timeout;
 
+    use super::super::guests::Guests;
     use super::super::idle::Waiting;
     use super::*;
 
@@ -195,7 +198,7 @@ mod tests {
     const ENDLESS: Patience = Patience { head: EVER, idle: EVER, stall: EVER, linger: EVER };
 
     fn pair(buffer: usize, patience: Patience) -> (DuplexStream, Watched<DuplexStream>, Connection) {
-        let connection = Waiting::default().enter();
+        let connection = Waiting::default().enter(&Guests::default(), Ipv4Addr::LOCALHOST.into());
         let (client, server) = duplex(buffer);
         (client, Watched::new(server, connection.clone(), patience), connection)
     }

@@ -4,6 +4,7 @@
 
 mod admin;
 mod answers;
+mod availability;
 mod backup;
 mod change;
 mod crash;

@@ -35,11 +35,13 @@ mod tokens;
 mod uploads;
 mod weigh;
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 
@@ -50,6 +52,9 @@ use super::limits::sign_in_limit;
 
 /// The most bytes of a form without files.
 const FORM_BYTES: usize = 64 << 10;
+
+/// Time in which the form of somebody who is not signed in must have come: browsers send a form in one piece.
+const STRANGERS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The pages under `/admin` and their files under `/static`.
 ///
@@ -70,7 +75,8 @@ pub fn routes(state: HttpState) -> Router {
 /// The two doors that secrets are tried at: attempts are limited by address, both together.
 fn doors() -> Router<AdminState> {
     let limit = sign_in_limit(|wait| AdminError::TooMany { wait }.into_response());
-    let password = get(door::sign_in_page).merge(post(door::sign_in).layer(limit.clone()));
+    let sign_in = post(door::sign_in).layer::<_, Infallible>(from_fn(read_at_once)).layer(limit.clone());
+    let password = get(door::sign_in_page).merge(sign_in);
     let link = get(door::link_page).merge(post(door::link_in).layer(limit));
     Router::new().route("/admin/sign-in", password).route("/admin/link/{secret}", link)
 }
@@ -78,6 +84,16 @@ fn doors() -> Router<AdminState> {
 /// Ends a page that takes too long; uploads take the time they need.
 async fn within(State(limit): State<Duration>, request: Request, next: Next) -> Result<Response, AdminError> {
     tokio::time::timeout(limit, next.run(request)).await.map_err(|_| AdminError::Late)
+}
+
+/// Reads the form of somebody who need not be signed in whole before anything else is done with it, and does not wait long:
+/// who sends it slowly holds a connection, and nobody knows who they are.
+async fn read_at_once(request: Request, next: Next) -> Result<Response, AdminError> {
+    let (head, body) = request.into_parts();
+    let form =
+        tokio::time::timeout(STRANGERS_PATIENCE, to_bytes(body, FORM_BYTES)).await.map_err(|_| AdminError::Late)?;
+    let form = form.map_err(|_| AdminError::FormTooLarge)?;
+    Ok(next.run(Request::from_parts(head, Body::from(form))).await)
 }
 
 /// The one route that takes files.
@@ -93,7 +109,7 @@ fn pages() -> Router<AdminState> {
         .route("/admin", get(overview::overview))
         .route("/admin/", get(overview::slash))
         .route("/admin/steps/hide", post(steps::hide))
-        .route("/admin/theme", post(theme::switch))
+        .route("/admin/theme", post(theme::switch).layer(from_fn(read_at_once)))
         .route("/admin/password", get(door::password_page).post(door::set_password))
         .route("/admin/sign-out", post(door::sign_out))
         .route("/admin/tenants", get(tenants::list).post(tenants::add))

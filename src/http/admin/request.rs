@@ -6,6 +6,7 @@ use axum::http::Method;
 use axum::http::request::Parts;
 
 use super::super::context::RequestId;
+use super::super::idle::Connection;
 use super::cookies;
 use super::error::AdminError;
 use super::shell::{Section, Shell};
@@ -126,6 +127,9 @@ impl FromRequestParts<AdminState> for SignedIn {
             let wanted = if parts.method == Method::GET { visitor.shell.here } else { "/admin".into() };
             return Err(AdminError::SignedOut { wanted });
         };
+        if let Some(connection) = parts.extensions.get::<Connection>() {
+            connection.prove();
+        }
         Ok(Self { operator, session, request_id: visitor.request_id, shell: visitor.shell })
     }
 }
