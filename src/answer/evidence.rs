@@ -14,6 +14,7 @@
 //! refused, and 94.5 % of those asked of another text.
 
 use super::terms::Terms;
+use crate::domain::languages::may_compound;
 use crate::domain::{Hit, Question};
 
 /// Hits that are looked at; evidence that is not among the first of them would not be quoted either.
@@ -46,7 +47,8 @@ pub struct Evidence {
 /// [`crate::config::AnswerSettings::min_score`].
 #[must_use]
 pub fn judge(question: &Question, hits: &[Hit], min_score: f32) -> Evidence {
-    let terms = Terms::of(&question.text);
+    let mut spoken = [&question.text].into_iter().chain(hits.first().map(|hit| &hit.text));
+    let terms = Terms::reading(&question.text, spoken.any(|text| may_compound(text)));
     let cosine = hits.iter().filter_map(|hit| hit.dense).map(|dense| dense.score).max_by(f32::total_cmp);
     let words = hits.iter().take(LOOKED_AT).map(|hit| share(&terms, hit)).fold(0.0, f32::max);
     let enough = match cosine {
@@ -62,8 +64,7 @@ pub fn judge(question: &Question, hits: &[Hit], min_score: f32) -> Evidence {
 
 /// Share of the terms in a hit with its title and headings, which name the subject its text may not repeat.
 fn share(terms: &Terms, hit: &Hit) -> f32 {
-    let [text, title, heading] = [&hit.text, &hit.title, &hit.heading].map(|part| terms.find(part).0);
-    terms.share(text | title | heading)
+    terms.share(terms.find_in(&[&hit.text, &hit.title, &hit.heading]).0)
 }
 
 #[cfg(test)]

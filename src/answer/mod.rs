@@ -20,6 +20,7 @@ mod structured;
 mod tables;
 mod terms;
 mod thoughts;
+mod words;
 
 pub use evidence::{Evidence, judge};
 pub use extractive::Extractive;

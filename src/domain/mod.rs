@@ -4,6 +4,8 @@
 //! is the only way in, so nothing below re-checks.
 
 mod answer;
+pub mod codes;
+pub mod compounds;
 mod conversation;
 mod document;
 mod filter;
@@ -11,6 +13,8 @@ mod function_words;
 mod golden;
 mod ids;
 mod job;
+pub mod languages;
+mod letters;
 mod question;
 mod time;
 
@@ -24,5 +28,6 @@ pub use function_words::{FUNCTION_WORD_LANGUAGES, is_function_word};
 pub use golden::{Checks, Expected, Golden, GoldenCheck, Quality, ReplayCheck, Worse};
 pub use ids::{DocumentId, IdError, JobId, TenantId};
 pub use job::{Job, JobCounts, JobKind, JobProblem, JobState, Receipt, Removal};
+pub use letters::{fold, spelled_out};
 pub use question::{Hit, Mode, Passage, Question, QuestionError, Ranked, StageRank};
 pub use time::Timestamp;

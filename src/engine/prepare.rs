@@ -203,6 +203,7 @@ impl Engine {
                 warnings: extracted.warnings,
                 attributes: stored.attributes.clone(),
                 language: String::new(),
+                prose: None,
             };
             let document = IndexedDocument { entry, text: extracted.text.into(), chunks, vectors };
             Ok(Cut { document, stored, missing, carried: false })

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::DocumentEntry;
-use super::language::Mix;
+use super::mix::Mix;
 use crate::domain::{ContentHash, DocumentId, Filter};
 
 /// Bits of a chunk's key that count chunks within a document.
@@ -128,7 +128,7 @@ impl Catalog {
         self.next = self.next.max(number + 1);
         self.chunks += u64::from(entry.chunks);
         self.live.insert(number);
-        *self.mix.entry(entry.language.clone()).or_default() += u64::from(entry.chunks);
+        self.mix.add(&entry);
         self.hashes.entry(entry.content_hash).or_default().push(number);
         self.toggle(number, &entry);
         self.numbers.insert(entry.id.clone(), number);
@@ -141,10 +141,7 @@ impl Catalog {
         let entry = self.entries.remove(&number)?;
         self.chunks -= u64::from(entry.chunks);
         self.live.remove(number);
-        if let Some(chunks) = self.mix.get_mut(&entry.language) {
-            *chunks -= u64::from(entry.chunks);
-        }
-        self.mix.retain(|_, chunks| *chunks > 0);
+        self.mix.remove(&entry);
         if let Entry::Occupied(mut same) = self.hashes.entry(entry.content_hash) {
             same.get_mut().retain(|other| *other != number);
             if same.get().is_empty() {
@@ -227,7 +224,7 @@ impl Catalog {
         self.chunks
     }
 
-    /// Chunks by language.
+    /// What they are written in.
     pub fn mix(&self) -> &Mix {
         &self.mix
     }

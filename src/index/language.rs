@@ -1,58 +1,96 @@
 //! Which language a text is in.
 //!
-//! Long texts tell by themselves (`whatlang`: script, then trigrams). A question is too short for that, so it is judged
-//! with the languages of the index in mind.
-
-use std::collections::BTreeMap;
+//! Long texts tell by themselves (`whatlang`: script, then trigrams), and so do shorter ones by the words that every text
+//! of their language has. Only prose is asked: what is none has no language. A question is too short for that, so it is
+//! judged with the languages of the index in mind.
 
 use whatlang::{Detector, Lang, Script, detect};
+
+use super::mix::Mix;
+use super::prose;
+use crate::domain::languages::{Telling, is_known};
 
 /// What a text is in when nothing says so.
 pub(super) const UNKNOWN: &str = "und";
 
-/// Bytes of a document that are looked at: more changes nothing but the time it takes.
-const SAMPLE: usize = 4096;
-/// From here on, in characters, the best guess for a document is taken though another language is close: relatives such
-/// as Danish and Norwegian share most of their words and endings.
+/// From here on, in characters, the best guess for prose is taken though another language is close: relatives such as
+/// Danish and Norwegian share most of their words and endings.
 const TELLING: usize = 200;
+/// Of the words of prose, one in so many is common at least; names and keywords in a row have fewer.
+const ONE_IN: usize = 12;
 /// A question in a language the index does not have is believed to be so from this many characters. With fewer, names
 /// make English look like German or French (of 1,190 English questions on Wikipedia 2 did from 40 characters), which
 /// costs more than taking a stranger for one of ours: what is asked in a language that no document has finds little.
 const FOREIGN: usize = 70;
 /// A language of which the index has so many times more is preferred to an unsure guess.
 const FAR_MORE: u64 = 4;
+/// Common words that say which of our languages a question is in.
+const OURS: usize = 2;
+/// Common words that say that it is in a stranger's, whose words none of ours has half as often.
+const STRANGERS: usize = 3;
 
-/// Chunks by language: what an index is mostly in.
-pub(super) type Mix = BTreeMap<String, u64>;
-
-/// The language of a document in an index of this `mix`, BCP 47 primary, or [`UNKNOWN`].
-///
-/// A few words tell little (names of people look like any language), so a short one is judged as a question is.
-pub(super) fn of_document(title: &str, text: &str, mix: &Mix) -> &'static str {
-    let sample = format!("{title}\n{}", &text[..text.floor_char_boundary(SAMPLE)]);
-    if sample.chars().count() < TELLING {
-        return of_question(&sample, mix);
-    }
-    detect(&sample).map_or(UNKNOWN, |found| code(found.lang()))
+/// What is known of a document's language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// BCP 47 primary, or [`UNKNOWN`].
+    pub language: &'static str,
+    /// Bytes of prose that say so, 0 to [`prose::SAMPLE`]; 0 where the index's other documents said it.
+    pub prose: u32,
 }
 
-/// The language most chunks are in; the first by code among equals, none when none is known.
-pub(super) fn dominant(mix: &Mix) -> Option<&str> {
-    let known = mix.iter().filter(|(code, _)| *code != UNKNOWN);
-    known.max_by_key(|(code, chunks)| (**chunks, std::cmp::Reverse(*code))).map(|(code, _)| code.as_str())
+/// The language of a document in an index of this `mix`.
+///
+/// A few words tell little (names of people look like any language), so a short one is judged as a question is.
+pub(super) fn of_document(title: &str, text: &str, mix: &Mix) -> Reading {
+    let prose = prose::of(text);
+    if let Some(language) = of_prose(&prose) {
+        return Reading { language, prose: u32::try_from(prose.len()).unwrap_or(u32::MAX) };
+    }
+    let short = text.chars().nth(TELLING).is_none();
+    let language = if short { of_question(&format!("{title}\n{text}"), mix) } else { UNKNOWN };
+    Reading { language, prose: 0 }
+}
+
+/// The language of `prose` where it is sure enough for its length.
+fn of_prose(prose: &str) -> Option<&'static str> {
+    let found = detect(prose)?;
+    let guess = code(found.lang());
+    if !matches!(found.script(), Script::Latin | Script::Cyrillic) {
+        return Some(guess);
+    }
+    let long = prose.chars().nth(TELLING).is_some();
+    let telling = Telling::of(prose);
+    let enough = |count: usize| count > 0 && count * ONE_IN >= telling.words;
+    if is_known(guess) && enough(telling.count(guess)) {
+        let most = telling.common.first().map_or(0, |(_, count)| *count);
+        // Relatives share most of their common words: then trigrams say which of them it is.
+        if long && telling.count(guess) * 3 >= most * 2 || telling.best().is_some_and(|(best, _)| best == guess) {
+            return Some(guess);
+        }
+    }
+    match telling.best() {
+        Some((best, count)) if count >= OURS && enough(count) => Some(best),
+        _ if long && !is_known(guess) && found.is_reliable() => Some(guess),
+        _ => None,
+    }
 }
 
 /// The language of a question to an index of this `mix`, BCP 47 primary, or [`UNKNOWN`].
 ///
-/// The question is held against the index's languages of its script and the one it looks like most. A stranger is
-/// believed only when the question is long and the guess is sure; a guess among our own that is not sure gives way to a
-/// language that the index has far more of.
+/// Its common words say it where there are enough. Else the question is held against the index's languages of its script
+/// and the one it looks like most. A stranger is believed only when the question is long and the guess is sure; a guess
+/// among our own that is not sure gives way to a language that the index has far more of.
 pub(super) fn of_question(question: &str, mix: &Mix) -> &'static str {
     let Some(alike) = detect(question) else { return UNKNOWN };
     let script = alike.script();
+    if matches!(script, Script::Latin | Script::Cyrillic)
+        && let Some(told) = told(question, mix)
+    {
+        return told;
+    }
     // A few ideographs alone may be Chinese or Japanese.
     let written = if script == Script::Mandarin { &[Lang::Cmn, Lang::Jpn] } else { script.langs() };
-    let ours: Vec<Lang> = written.iter().copied().filter(|lang| mix.contains_key(code(*lang))).collect();
+    let ours: Vec<Lang> = written.iter().copied().filter(|lang| mix.has(code(*lang))).collect();
     if ours.is_empty() {
         let believed = alike.is_reliable() || script != Script::Latin;
         return if believed { code(alike.lang()) } else { UNKNOWN };
@@ -68,9 +106,19 @@ pub(super) fn of_question(question: &str, mix: &Mix) -> &'static str {
         return code(among.lang());
     }
     let guess = if at_home { among.lang() } else { best(ours.clone()).map_or(ours[0], |found| found.lang()) };
-    let size = |lang: &Lang| mix.get(code(*lang)).copied().unwrap_or(0);
+    let size = |lang: &Lang| mix.prose(code(*lang));
     let largest = ours.iter().copied().max_by_key(size).unwrap_or(guess);
     code(if size(&largest) >= size(&guess).saturating_mul(FAR_MORE) { largest } else { guess })
+}
+
+/// The language that the common words of a question say it is in, if they do.
+fn told(question: &str, mix: &Mix) -> Option<&'static str> {
+    let telling = Telling::of(question);
+    let ours = telling.common.iter().filter(|(language, _)| mix.has(language));
+    let most_of_ours = ours.map(|(_, count)| *count).max().unwrap_or(0);
+    let (best, count) = telling.best()?;
+    let believed = if mix.has(best) { count >= OURS } else { count >= STRANGERS && count > 2 * most_of_ours };
+    believed.then_some(best)
 }
 
 /// BCP 47 primary language, from what whatlang names by ISO 639-3.
@@ -156,7 +204,11 @@ mod tests {
     use super::*;
 
     fn mix(languages: &[(&str, u64)]) -> Mix {
-        languages.iter().map(|(code, chunks)| ((*code).to_owned(), *chunks)).collect()
+        Mix::of(languages)
+    }
+
+    fn of_document(title: &str, text: &str, mix: &Mix) -> &'static str {
+        super::of_document(title, text, mix).language
     }
 
     #[test]
@@ -177,7 +229,7 @@ mod tests {
             ("4711", UNKNOWN),
             ("", UNKNOWN),
         ] {
-            assert_eq!(of_document("", text, &Mix::new()), language, "{text}");
+            assert_eq!(of_document("", text, &Mix::default()), language, "{text}");
         }
     }
 
@@ -192,6 +244,56 @@ mod tests {
             assert_eq!(of_document(title, text, &english), "en", "{title}");
         }
         assert_eq!(of_document("Rückgabe", "Bücher werden am Schalter im Erdgeschoss zurückgegeben.", &english), "de");
+    }
+
+    #[test]
+    fn what_is_no_prose_has_no_language() {
+        let log: String = (0..1500).fold(String::new(), |log, at| {
+            format!(
+                "{log}2026-03-{:02}T07:11:11Z INFO worker-{} request id={} status=404\n",
+                at % 27 + 1,
+                at % 9,
+                at * 7919
+            )
+        });
+        let json: String =
+            (0..800).fold(String::new(), |json, at| format!("{json}{{\"id\": {at}, \"sku\": \"ZX{at:05}\"}}\n"));
+        let names = "Anna Schmidt\nPeter Müller\nJan Novak\nMaria Okafor\nLin Zhou\n".repeat(20);
+        let names_in_a_row = "Anna Schmidt, Peter Müller, Jan Novak, Maria Okafor, ".repeat(20);
+        let table = "name | price | stock\nwidget | 9.50 | 7\n".repeat(40);
+        let code = "fn total(prices: &[f32]) -> f32 {\n    let mut sum = 0.0;\n    for price in prices {\n        sum += price;\n    }\n    sum\n}\n";
+        let base64 = "VGhlIHF1aWNrIGJyb3duIGZveCBqdW1wcyBvdmVyIHRoZSBsYXp5IGRvZw==\n".repeat(40);
+        let traces = "Exception in thread main java.lang.IllegalStateException: closed\n    at com.example.Basket.total(Basket.java:42)\n".repeat(20);
+        let sql = "INSERT INTO users (id, name, town) VALUES (7, 'Anna', 'Berlin');\n".repeat(30);
+        for text in [&log, &json, &names, &names_in_a_row, &table, &code.repeat(9), &base64, &traces, &sql] {
+            for known in [mix(&[("en", 400)]), mix(&[("de", 400)]), Mix::default()] {
+                let read = super::of_document("", text, &known);
+                assert_eq!(read, Reading { language: UNKNOWN, prose: 0 }, "{}", &text[..60]);
+            }
+        }
+    }
+
+    #[test]
+    fn short_prose_tells_its_language_by_its_common_words() {
+        for (text, language) in [
+            ("# Austritt\n\nDie Frist für die Kündigung beträgt drei Monate.", "de"),
+            ("# Abwesenheit\n\nJedem stehen 28 Tage Urlaub im Jahr zu.", "de"),
+            ("# Leave\n\nEvery employee has 28 days of paid time off a year.", "en"),
+            ("# Vrije dagen\n\nIedereen heeft recht op 25 dagen vakantie per jaar.", "nl"),
+            ("# Ledighet\n\nAlla anställda har 25 dagar semester om året.", "sv"),
+            ("# Loma\n\nJokaisella on 25 päivää lomaa vuodessa ja se on palkallista.", "fi"),
+            ("# Szabadság\n\nMinden dolgozónak 25 nap szabadság jár, és a fizetés nem csökken.", "hu"),
+            ("# Nieobecności\n\nKażdemu przysługuje 26 dni urlopu w roku. Święta są wolne.", "pl"),
+        ] {
+            assert_eq!(of_document("", text, &Mix::default()), language, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_question_of_two_languages_is_in_the_one_that_most_of_its_common_words_are_in() {
+        let german = mix(&[("de", 400)]);
+        assert_eq!(of_question("Wie viele days of Urlaub habe ich?", &german), "de");
+        assert_eq!(of_question("Wie reset ich das password von my account?", &mix(&[("de", 400), ("en", 400)])), "de");
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //!   progress.rs   what a build has so far, what failed its checks, notes beside a generation
 //!   purge.rs      deleted text leaves the disk
 //! analysis.rs     text to terms     language.rs  which language     fuse.rs      several lists to one
+//! prose.rs        what has a language at all                        mix.rs       the languages of an index
 //! manifest.rs     checksums         files.rs     whole or absent    error.rs     why not
 //! ```
 
@@ -30,8 +31,10 @@ mod generations;
 mod graph;
 mod language;
 mod manifest;
+mod mix;
 mod open;
 mod progress;
+mod prose;
 mod purge;
 mod schema;
 mod snapshot;
@@ -116,12 +119,15 @@ pub struct DocumentEntry {
     pub attributes: Attributes,
     /// BCP 47 primary language found, `und` when unknown.
     pub language: String,
+    /// Bytes of prose that say so, up to a bound; unset by a Carrel that did not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prose: Option<u32>,
 }
 
 /// A document ready to be written: entry, whole text, chunks with their vectors (`[chunks][dimension]`, unit length).
 #[derive(Debug, Clone, PartialEq)]
 pub struct IndexedDocument {
-    /// The entry; `entry.chunks == chunks.len()`; `entry.language` is set by the writer.
+    /// The entry; `entry.chunks == chunks.len()`; `entry.language` and `entry.prose` are set by the writer.
     pub entry: DocumentEntry,
     /// Extracted text.
     pub text: Arc<str>,

@@ -223,10 +223,10 @@ impl Snapshot {
         self.0.vectors.cosine(key, vector)
     }
 
-    /// The language most chunks are in, BCP 47 primary; none when none is known.
+    /// The language most prose is in, BCP 47 primary; none when none is known.
     #[must_use]
     pub fn main_language(&self) -> Option<&str> {
-        language::dominant(self.0.catalog.mix())
+        self.0.catalog.mix().dominant()
     }
 
     /// Language of a question, judged with the index's own languages in mind; BCP 47 primary, `und` when unknown.
@@ -240,10 +240,10 @@ impl Snapshot {
     pub(super) fn terms(&self, question: &str) -> Wanted {
         let mix = self.0.catalog.mix();
         let asked = self.language_of(question);
-        let main = language::dominant(mix).unwrap_or(asked);
+        let main = mix.dominant().unwrap_or(asked);
         let mut languages = vec![asked];
         languages.extend((main != asked).then_some(main));
-        languages.extend((mix.contains_key(UNKNOWN) && asked != UNKNOWN).then_some(UNKNOWN));
+        languages.extend((mix.has(UNKNOWN) && asked != UNKNOWN).then_some(UNKNOWN));
         let words = analysis::words_to_find(question, if asked == UNKNOWN { main } else { asked });
         Wanted::of(languages.into_iter().map(|language| analysis::analysed(&words, language)))
     }

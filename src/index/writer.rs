@@ -88,8 +88,9 @@ impl GenerationWriter {
         self.check(&document)?;
         let fields = self.engine.fields;
         let pending = self.pending()?;
-        let language = language::of_document(&document.entry.title, &document.text, pending.catalog.mix());
-        document.entry.language = language.to_owned();
+        let read = language::of_document(&document.entry.title, &document.text, pending.catalog.mix());
+        read.language.clone_into(&mut document.entry.language);
+        document.entry.prose = Some(read.prose);
         let meta = fitted(Meta { number: pending.catalog.next(), entry: document.entry.clone() })?;
         let encoded = fields.encode(&document, &meta).map_err(|error| refused(&meta.entry.id, error))?;
         pending.run(|writer| {

@@ -218,6 +218,7 @@ pub(super) fn document(id: &str, extracted: Extracted, chunks: Vec<Chunk>) -> an
         warnings: Vec::new(),
         attributes: Attributes::new(),
         language: String::new(),
+        prose: None,
     };
     Ok(IndexedDocument { entry, text: extracted.text.into(), chunks, vectors: Vec::new() })
 }

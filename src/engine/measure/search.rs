@@ -155,6 +155,7 @@ fn document(number: u64) -> anyhow::Result<IndexedDocument> {
         warnings: Vec::new(),
         attributes: Attributes::from([("number".into(), number.into())]),
         language: String::new(),
+        prose: None,
     };
     Ok(IndexedDocument { entry, text: text.into(), chunks, vectors })
 }

@@ -76,6 +76,7 @@ fn document(name: &str, text: &str) -> IndexedDocument {
         warnings: Vec::new(),
         attributes: Attributes::new(),
         language: String::new(),
+        prose: None,
     };
     IndexedDocument { entry, text: text.into(), chunks, vectors }
 }
