@@ -17,11 +17,12 @@ use crate::actors::{Faults, Parts, Tenants};
 use crate::answer::Answerers;
 use crate::config::{Config, KeepConfig};
 use crate::domain::Timestamp;
-use crate::embed::Embedders;
+use crate::embed::{Embedder, Embedders};
 use crate::engine::Engine;
 use crate::http::{self, HttpState};
 use crate::ingest::Extractor;
 use crate::ledger::Ledger;
+use crate::provider::Providers;
 use crate::rerank::Rerankers;
 use crate::store::DocumentStore;
 use crate::telemetry;
@@ -44,8 +45,8 @@ pub struct App {
 /// What tests put in place of the usual.
 #[derive(Default)]
 pub struct Twins {
-    /// Other embedders.
-    pub embedders: Option<Embedders>,
+    /// Another embedder for the built-in one.
+    pub builtin: Option<Arc<dyn Embedder>>,
     /// Faults at named places.
     pub faults: Faults,
     /// The program that extracts; this very one when unset.
@@ -73,16 +74,19 @@ impl App {
         let ledger = Ledger::open(&data.join("carrel.db"))?;
         let secret = Secret::load_or_create(&config.secret_path())?;
         let tokens = Tokens::open(&secret, &config.auth, ledger.clone())?;
-        let embedders = match twins.embedders {
-            Some(embedders) => embedders,
-            None => Embedders::open(&config)?,
+        // Opened once, so that what bounds the calls of a provider bounds all of them.
+        let providers = Providers::open(&config)?;
+        let embedders = match twins.builtin {
+            Some(builtin) => Embedders::with(providers.clone(), &config.embed, builtin),
+            None => Embedders::new(providers.clone(), &config.embed),
         };
         let worker = match twins.worker {
             Some(worker) => worker,
             None => std::env::current_exe().context("cannot find this program's own path")?,
         };
         let extractor = Extractor::new(&config.ingest, worker);
-        let (answerers, rerankers) = (Answerers::open(&config)?, Rerankers::open(&config)?);
+        let rerankers = Rerankers::new(providers.clone());
+        let answerers = Answerers::new(providers);
         let config = Arc::new(config);
         let engine = Engine::new(embedders, rerankers, answerers, extractor);
         let store = DocumentStore::new(&config.documents_dir());

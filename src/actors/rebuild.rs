@@ -80,7 +80,7 @@ pub(super) async fn build(
             );
         }
         Err(BuildError::Cancelled) => finish(&mut job, JobState::Cancelled, None),
-        Err(error) => finish(&mut job, JobState::Failed, Some(JobProblem::new(error.code(), error.to_string()))),
+        Err(error) => finish(&mut job, JobState::Failed, Some(JobProblem::new(error.code(), error.in_full()))),
     }
     shared.ledger.save_job(&cell.id, job).await?;
     outcome
@@ -236,8 +236,9 @@ async fn look(
     pipeline: &Pipeline,
     turn: &mut Turn,
 ) -> Result<(), BuildError> {
-    let problem =
-        pipeline.waits_for().map(|why| JobProblem::new(why.code(), format!("it waits and tries again: {why}")));
+    let problem = pipeline
+        .waits_for()
+        .map(|why| JobProblem::new(why.code(), format!("it waits and tries again: {}", why.in_full())));
     if problem.is_some() {
         *turn = None;
     }

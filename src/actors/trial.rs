@@ -8,7 +8,6 @@ use super::desk::Desk;
 use super::refusal::DeskError;
 use super::work::{Shared, blocking};
 use crate::domain::{Checks, Expected, Golden, GoldenCheck, Job, JobProblem, StageName, Timestamp};
-use crate::embed::EmbedError;
 use crate::engine::{BuildError, SearchError};
 use crate::index::Snapshot;
 use crate::telemetry;
@@ -102,10 +101,8 @@ pub(super) async fn check(
     shared.ledger.save_job(&cell.id, job.clone()).await?;
     let checks = loop {
         match checked(cell, shared, built, &golden, &asked).await {
-            Err(SearchError::Embed(error @ EmbedError::Unavailable { .. }))
-                if begun.elapsed() < shared.config.builds.patience =>
-            {
-                let waits = format!("it waits and asks the golden questions again: {error}");
+            Err(SearchError::Embed(error)) if error.may_pass() && begun.elapsed() < shared.config.builds.patience => {
+                let waits = format!("it waits and asks the golden questions again: {}", error.in_full());
                 job.problem = Some(JobProblem::new(error.code(), waits));
                 shared.ledger.save_job(&cell.id, job.clone()).await?;
                 tokio::time::sleep(ASKED_AGAIN).await;

@@ -1,21 +1,20 @@
 //! One chat model of one OpenAI-compatible provider: messages in, words out.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_openai::types::chat::{
     ChatCompletionRequestMessage, ChatCompletionRequestSystemMessage, ChatCompletionRequestUserMessage,
     ChatCompletionStreamOptions, CreateChatCompletionRequest, ResponseFormat,
 };
-use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::AnswerError;
 use super::chunks::Chunks;
 use super::thoughts::Thoughts;
 use crate::config::ModelRef;
 use crate::domain::Usage;
-use crate::provider::{CallError, Line, Urgency};
+use crate::provider::{CallError, Line, Request, Urgency};
 use crate::telemetry::{self, CallOutcome, Calls};
 
 /// Largest reply that is read; the longest answers in use are a tenth of it.
@@ -24,6 +23,10 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_STREAM_BYTES: usize = 16 << 20;
 /// Longest text that is taken of a reply, characters: some ten pages.
 pub(super) const MAX_CHARS: usize = 32_768;
+/// Where chat models are asked.
+const PATH: &str = "/chat/completions";
+/// Fields that servers refuse without saying which they mean, the likeliest first.
+const UNSURE: &[&str] = &["response_format", "stream_options", "temperature"];
 
 /// One chat model.
 pub(super) struct Chat {
@@ -31,10 +34,6 @@ pub(super) struct Chat {
     model: String,
     /// None when `carrel.toml` has no provider of that name.
     provider: Option<Line>,
-    /// Whether the provider refused a JSON schema and took the same request without.
-    no_schema: AtomicBool,
-    /// Whether it refused to count the tokens of a stream and took the same request without.
-    no_usage: AtomicBool,
 }
 
 /// What a model is asked.
@@ -85,8 +84,7 @@ struct Message {
 impl Chat {
     /// Asks `provider` for `model.model`; touches no network.
     pub(super) fn new(provider: Option<Line>, model: &ModelRef) -> Self {
-        let (no_schema, no_usage) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { name: model.to_string(), model: model.model.clone(), provider, no_schema, no_usage }
+        Self { name: model.to_string(), model: model.model.clone(), provider }
     }
 
     /// `<provider>/<model>`.
@@ -96,8 +94,10 @@ impl Chat {
 
     /// Whether the provider holds replies to a JSON schema, as far as is known.
     pub(super) fn knows_schemas(&self) -> bool {
-        let set = self.provider.as_ref().is_some_and(|provider| provider.settings().json_schema);
-        set && !self.no_schema.load(Ordering::Relaxed)
+        let knows = |provider: &Line| {
+            provider.settings().json_schema && !provider.refuses(PATH, &self.model, "response_format")
+        };
+        self.provider.as_ref().is_some_and(knows)
     }
 
     /// Asks, and waits for the whole reply at most `timeout`.
@@ -109,19 +109,9 @@ impl Chat {
 
     async fn ask(&self, prompt: Prompt, timeout: Duration) -> Result<Completion, AnswerError> {
         let provider = self.provider()?;
-        let mut request = self.request(prompt, provider);
-        let with_schema = request.response_format.is_some();
-        let begun = Instant::now();
-        let answer = loop {
-            let left = timeout.saturating_sub(begun.elapsed());
-            match provider.post("/chat/completions", self.body(&request)?, Urgency::Now, left, MAX_BYTES).await {
-                Err(CallError::Refused(_)) if request.response_format.take().is_some() => {}
-                answer => break answer.map_err(|error| self.error(error))?,
-            }
-        };
-        if with_schema && request.response_format.is_none() {
-            self.no_schema.store(true, Ordering::Relaxed);
-        }
+        let request = self.request(prompt, provider, false)?;
+        let answer = provider.ask(PATH, request, Urgency::Now, timeout, MAX_BYTES).await;
+        let answer = answer.map_err(|error| self.error(error))?;
         let reply = serde_json::from_slice(&answer)
             .map_err(|_| self.invalid("it is no JSON of the shape of OpenAI's chat completions"))?;
         self.read(reply)
@@ -136,22 +126,9 @@ impl Chat {
 
     async fn open(&self, prompt: Prompt, timeout: Duration) -> Result<Chunks<'_>, AnswerError> {
         let provider = self.provider()?;
-        let mut request = self.request(prompt, provider);
-        request.stream = Some(true);
-        let with_usage = !self.no_usage.load(Ordering::Relaxed);
-        let options = ChatCompletionStreamOptions { include_usage: Some(true), include_obfuscation: None };
-        request.stream_options = with_usage.then_some(options);
-        let begun = Instant::now();
-        let pieces = loop {
-            let left = timeout.saturating_sub(begun.elapsed());
-            match provider.stream("/chat/completions", self.body(&request)?, left, MAX_STREAM_BYTES).await {
-                Err(CallError::Refused(_)) if request.stream_options.take().is_some() => {}
-                pieces => break pieces.map_err(|error| self.error(error))?,
-            }
-        };
-        if with_usage && request.stream_options.is_none() {
-            self.no_usage.store(true, Ordering::Relaxed);
-        }
+        let request = self.request(prompt, provider, true)?;
+        let pieces = provider.ask_in_pieces(PATH, request, timeout, MAX_STREAM_BYTES).await;
+        let pieces = pieces.map_err(|error| self.error(error))?;
         Ok(Chunks::new(self, pieces))
     }
 
@@ -160,6 +137,7 @@ impl Chat {
         let outcome = match error {
             None => CallOutcome::Ok,
             Some(AnswerError::Unavailable { .. }) => CallOutcome::Unavailable,
+            Some(AnswerError::TooLong { .. }) => CallOutcome::Refused,
             Some(AnswerError::Invalid { .. }) => CallOutcome::Invalid,
         };
         if let Some(provider) = &self.provider {
@@ -172,11 +150,15 @@ impl Chat {
         self.provider.as_ref().ok_or_else(unknown)
     }
 
-    fn body(&self, request: &CreateChatCompletionRequest) -> Result<Bytes, AnswerError> {
-        serde_json::to_vec(request).map(Bytes::from).map_err(|_| self.invalid("the prompt is no JSON"))
+    fn request(&self, prompt: Prompt, provider: &Line, streamed: bool) -> Result<Request, AnswerError> {
+        let fields = serde_json::to_value(self.fields(prompt, provider, streamed));
+        match fields {
+            Ok(Value::Object(fields)) => Ok(Request::new(fields, UNSURE).with(&provider.settings().parameters)),
+            _ => Err(self.invalid("the prompt is no JSON")),
+        }
     }
 
-    fn request(&self, prompt: Prompt, provider: &Line) -> CreateChatCompletionRequest {
+    fn fields(&self, prompt: Prompt, provider: &Line, streamed: bool) -> CreateChatCompletionRequest {
         let newest = is_openai(&provider.settings().base_url);
         let limit = Some(prompt.max_tokens);
         #[expect(
@@ -191,9 +173,12 @@ impl Chat {
             ],
             max_completion_tokens: limit.filter(|_| newest),
             max_tokens: limit.filter(|_| !newest),
-            // OpenAI's reasoning models refuse any.
+            // OpenAI's reasoning models refuse any; others are asked without once they have refused it.
             temperature: (!newest).then_some(0.0),
             response_format: prompt.format,
+            stream: streamed.then_some(true),
+            stream_options: streamed
+                .then_some(ChatCompletionStreamOptions { include_usage: Some(true), include_obfuscation: None }),
             ..CreateChatCompletionRequest::default()
         }
     }
@@ -217,10 +202,17 @@ impl Chat {
         }
     }
 
+    /// What a call's failure is to whoever asked; told to the log, but for a prompt that is too long: less of it is tried.
     pub(super) fn error(&self, error: CallError) -> AnswerError {
+        if let CallError::TooLong(reason) = error {
+            return AnswerError::TooLong { model: self.name.clone(), reason };
+        }
+        if let Some(provider) = &self.provider {
+            provider.log(PATH, &error);
+        }
         match error {
-            CallError::Unavailable(reason) | CallError::Refused(reason) => self.unavailable(&reason),
-            CallError::Invalid(reason) => self.invalid(&reason),
+            CallError::Invalid(reason) => self.invalid(&reason.to_string()),
+            other => self.unavailable(&other.to_string()),
         }
     }
 

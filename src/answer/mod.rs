@@ -35,6 +35,7 @@ use futures_util::stream::{self, BoxStream};
 
 use crate::config::AnswerSettings;
 use crate::domain::{Hit, Question, Usage};
+use crate::provider::Reason;
 
 /// What an answerer is given.
 #[derive(Debug, Clone, Copy)]
@@ -60,11 +61,14 @@ pub struct Draft {
     pub unsupported: Vec<String>,
     /// What the model took.
     pub usage: Usage,
+    /// How many of the hits the model was shown, where its context did not hold them all.
+    pub shown: Option<usize>,
 }
 
 impl Draft {
     /// Adds the part that follows.
     pub fn join(&mut self, next: Draft) {
+        self.shown = self.shown.or(next.shown);
         self.text.push_str(&next.text);
         self.claims.extend(next.claims);
         self.unsupported.extend(next.unsupported);
@@ -98,6 +102,14 @@ pub enum AnswerError {
         /// In words; never the provider's own body.
         reason: String,
     },
+    /// Its context does not hold even the least that it can be asked.
+    #[error("the context of the language model `{model}` is too small: {reason}")]
+    TooLong {
+        /// `<provider>/<model>`.
+        model: String,
+        /// In words, with the provider's own for the log.
+        reason: Reason,
+    },
     /// The provider answered something that is no answer.
     #[error("the language model `{model}` answered wrongly: {reason}")]
     Invalid {
@@ -109,7 +121,7 @@ pub enum AnswerError {
 }
 
 impl AnswerError {
-    /// The stable code: to a caller both mean that the model is of no use just now.
+    /// The stable code: to a caller all mean that the model is of no use just now.
     #[must_use]
     pub fn code(&self) -> &'static str {
         "llm_unavailable"

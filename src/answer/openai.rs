@@ -3,6 +3,7 @@
 //! What the model writes is taken as a stranger's text: it comes out plain, and only what the passages say is cited.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -23,7 +24,18 @@ impl OpenAiAnswerer {
         Self { chat }
     }
 
+    /// Answers from as many passages as the model's context holds.
     async fn ask(&self, ask: Ask<'_>) -> Result<Draft, AnswerError> {
+        let mut fewer = Fewer::new(&self.chat, ask);
+        loop {
+            match self.ask_once(fewer.ask()).await {
+                Ok(draft) => return Ok(Draft { shown: fewer.shown(), ..draft }),
+                Err(error) => fewer.halve_or(error)?,
+            }
+        }
+    }
+
+    async fn ask_once(&self, ask: Ask<'_>) -> Result<Draft, AnswerError> {
         let (system, user) = prompt::messages(&ask);
         let format = self.chat.knows_schemas().then(structured::format);
         let wanted = format.is_some();
@@ -38,12 +50,69 @@ impl OpenAiAnswerer {
         Ok(draft)
     }
 
-    /// Begins an answer in parts. Its markers are read from the words: a half-written JSON shows nobody anything.
+    /// Begins an answer in parts, from as many passages as the model's context holds.
     async fn tell<'a>(&'a self, ask: Ask<'a>) -> Result<Telling<'a>, AnswerError> {
+        let mut fewer = Fewer::new(&self.chat, ask);
+        loop {
+            match self.tell_once(fewer.ask()).await {
+                Ok(telling) => return Ok(Telling { shown: fewer.shown(), ..telling }),
+                Err(error) => fewer.halve_or(error)?,
+            }
+        }
+    }
+
+    /// Its markers are read from the words: a half-written JSON shows nobody anything.
+    async fn tell_once<'a>(&'a self, ask: Ask<'a>) -> Result<Telling<'a>, AnswerError> {
         let (system, user) = prompt::messages(&ask);
         let prompt = Prompt { system, user, max_tokens: ask.settings.max_output_tokens, format: None };
         let chunks = self.chat.stream(prompt, ask.timeout).await?;
-        Ok(Telling { chat: &self.chat, chunks, checker: Checker::new(ask.hits), spoke: false, ended: None })
+        let checker = Checker::new(ask.hits);
+        Ok(Telling { chat: &self.chat, chunks, checker, spoke: false, ended: None, shown: None })
+    }
+}
+
+/// A question with as many of its passages as the model's context holds: all of them, then half, down to one.
+struct Fewer<'a> {
+    chat: &'a Chat,
+    ask: Ask<'a>,
+    shown: usize,
+    begun: Instant,
+}
+
+impl<'a> Fewer<'a> {
+    fn new(chat: &'a Chat, ask: Ask<'a>) -> Self {
+        Self { chat, ask, shown: ask.hits.len(), begun: Instant::now() }
+    }
+
+    /// What is asked next, in the time that is left.
+    fn ask(&self) -> Ask<'a> {
+        let timeout = self.ask.timeout.saturating_sub(self.begun.elapsed());
+        Ask { hits: &self.ask.hits[..self.shown], timeout, ..self.ask }
+    }
+
+    /// How many passages are shown, where not all are.
+    fn shown(&self) -> Option<usize> {
+        Some(self.shown).filter(|shown| *shown < self.ask.hits.len())
+    }
+
+    /// Leaves out the worse half where the context is too small; gives any other error back, and that of a single passage.
+    fn halve_or(&mut self, error: AnswerError) -> Result<(), AnswerError> {
+        let AnswerError::TooLong { model, reason } = &error else { return Err(error) };
+        if self.shown <= 1 {
+            tracing::warn!(model.name = model, reason = reason.in_full(), "not even one passage fits into the context");
+            return Err(error);
+        }
+        self.shown /= 2;
+        tracing::info!(
+            model.name = model,
+            reason = reason.in_full(),
+            passages = self.shown,
+            "the context of {} does not hold {} passages, {} are tried",
+            self.chat.name(),
+            self.ask.hits.len(),
+            self.shown
+        );
+        Ok(())
     }
 }
 
@@ -71,6 +140,8 @@ struct Telling<'a> {
     spoke: bool,
     /// How it ended, once all parts are given.
     ended: Option<Result<(), AnswerError>>,
+    /// As [`Draft::shown`].
+    shown: Option<usize>,
 }
 
 impl Telling<'_> {
@@ -100,7 +171,7 @@ impl Telling<'_> {
                 self.checker.finish()
             }
         };
-        Ok(Some((draft, self)))
+        Ok(Some((Draft { shown: self.shown, ..draft }, self)))
     }
 }
 

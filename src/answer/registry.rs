@@ -9,9 +9,9 @@ use super::extractive::Extractive;
 use super::openai::OpenAiAnswerer;
 use super::rewrite::{self, Standalone};
 use super::{AnswerError, Answerer};
-use crate::config::{Config, ModelRef};
+use crate::config::ModelRef;
 use crate::domain::Conversation;
-use crate::provider::{Payer, ProviderError, Providers};
+use crate::provider::{Payer, Providers};
 use crate::telemetry::{self, Calls};
 
 /// Every answerer, one instance each.
@@ -29,14 +29,11 @@ struct Model {
 }
 
 impl Answerers {
-    /// The extractive answerer and the chat models of `carrel.toml`'s providers. Touches no network.
-    ///
-    /// # Errors
-    /// When a provider's key cannot be read or sent.
-    pub fn open(config: &Config) -> Result<Self, ProviderError> {
-        let providers = Providers::open(config)?;
+    /// The extractive answerer and the chat models of `providers`. Touches no network.
+    #[must_use]
+    pub fn new(providers: Providers) -> Self {
         providers.names().for_each(|name| telemetry::provider_known(Calls::Llm, name));
-        Ok(Self { extractive: Arc::new(Extractive), providers, models: Mutex::default() })
+        Self { extractive: Arc::new(Extractive), providers, models: Mutex::default() }
     }
 
     /// The answerer that `payer` names, the same instance each time; none is the extractive one.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{Config, ModelRef};
 use crate::domain::{DocumentId, Mode, Passage};
+use crate::provider::Providers;
 
 /// A hit in document `id` whose text begins at byte `start` of it.
 pub(super) fn hit(id: &str, start: usize, text: &str) -> Hit {
@@ -51,7 +52,7 @@ pub(super) fn assert_claims_hold(draft: &Draft, hits: &[Hit]) {
 #[test]
 fn every_name_has_one_answerer() {
     let config: Config = toml::from_str("[providers.p]\nbase_url = \"http://127.0.0.1:1/v1\"").unwrap();
-    let answerers = Answerers::open(&config).unwrap();
+    let answerers = Answerers::new(Providers::open(&config).unwrap());
     let model = ModelRef { provider: "p".into(), model: "m".into() };
     assert_eq!(answerers.get(&None, None).name(), "extractive");
     assert_eq!(answerers.get(&None, Some(&model)).name(), "p/m");

@@ -11,6 +11,7 @@ use crate::config::{Config, EmbedderRef, TenantSettings};
 use crate::embed::Embedders;
 use crate::engine::{Engine, Per, Scores, SpanScores};
 use crate::ingest::Extractor;
+use crate::provider::Providers;
 use crate::rerank::Rerankers;
 
 /// Candidates where documents are scored: as many as Recall@100 looks at.
@@ -95,9 +96,10 @@ pub(super) async fn run(config: &Config, args: &EvalArgs, print: Printer) -> Res
 
 /// Everything but tenants.
 pub(super) fn engine(config: &Config) -> Result<Engine, Failure> {
-    let embedders = Embedders::open(config).map_err(anyhow::Error::from)?;
-    let rerankers = Rerankers::open(config).map_err(anyhow::Error::from)?;
-    let answerers = Answerers::open(config).map_err(anyhow::Error::from)?;
+    let providers = Providers::open(config).map_err(anyhow::Error::from)?;
+    let embedders = Embedders::new(providers.clone(), &config.embed);
+    let rerankers = Rerankers::new(providers.clone());
+    let answerers = Answerers::new(providers);
     let extractor = Extractor::new(&config.ingest, std::env::current_exe()?);
     Ok(Engine::new(embedders, rerankers, answerers, extractor))
 }

@@ -6,6 +6,7 @@
 mod document;
 mod environment;
 mod file;
+mod provider;
 mod ranges;
 mod shown;
 mod tenant;
@@ -15,12 +16,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 pub use document::nearest;
 pub use environment::strangers;
 pub use file::ConfigError;
+pub use provider::{ProviderConfig, SecretValue};
 pub use tenant::{
     AnswerSettings, ChunkingSettings, EmbedderRef, LimitSettings, ModelRef, RetrievalSettings, TenantSettings,
 };
@@ -93,53 +94,6 @@ pub struct AuthConfig {
     pub secret_file: PathBuf,
     /// Days a minted token lives when none are named.
     pub default_token_days: u32,
-}
-
-/// An OpenAI-compatible provider.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProviderConfig {
-    /// Up to and including `/v1`.
-    pub base_url: String,
-    /// Its key; many local servers need none.
-    #[serde(default, serialize_with = "shown::masked")]
-    pub api_key: Option<SecretString>,
-    /// File that holds the key, relative to the root.
-    #[serde(default)]
-    pub api_key_file: Option<PathBuf>,
-    /// Total deadline of one call with all its retries.
-    #[serde(
-        rename = "timeout_s",
-        default = "tenant::twenty_seconds",
-        deserialize_with = "file::seconds",
-        serialize_with = "shown::seconds"
-    )]
-    pub timeout: Duration,
-    /// Calls at once.
-    #[serde(default = "eight")]
-    pub max_concurrent: usize,
-    /// Texts an embedding call carries at most.
-    #[serde(default = "sixty_four")]
-    pub batch_size: usize,
-    /// Money for a million model tokens embedded, for forecasts.
-    #[serde(default)]
-    pub price_per_million_tokens: f64,
-    /// Whether its embedders know more than English.
-    #[serde(default = "yes")]
-    pub multilingual: bool,
-    /// Whether its chat models are asked for JSON of a schema; a provider that refuses is asked without.
-    #[serde(default)]
-    pub json_schema: bool,
-}
-
-fn eight() -> usize {
-    8
-}
-fn sixty_four() -> usize {
-    64
-}
-fn yes() -> bool {
-    true
 }
 
 /// The extraction worker's limits.

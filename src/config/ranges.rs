@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use super::{Config, EmbedderRef, ModelRef, ProviderConfig, TenantSettings};
+use super::{Config, EmbedderRef, ModelRef, TenantSettings};
 
 /// Bytes that no setting may exceed: 1 PiB.
 const LARGEST: u64 = 1 << 50;
@@ -20,15 +20,15 @@ pub(super) struct Wrong {
 
 /// The values that cannot be meant, as they are found.
 #[derive(Default)]
-struct Wrongs(Vec<Wrong>);
+pub(super) struct Wrongs(pub(super) Vec<Wrong>);
 
 impl Wrongs {
-    fn push(&mut self, key: &str, message: impl Into<String>) {
+    pub(super) fn push(&mut self, key: &str, message: impl Into<String>) {
         self.0.push(Wrong { key: key.to_owned(), message: message.into() });
     }
 
     /// Notes a value outside its range.
-    fn within<T: PartialOrd + Display + Copy>(&mut self, key: &str, value: T, range: RangeInclusive<T>) {
+    pub(super) fn within<T: PartialOrd + Display + Copy>(&mut self, key: &str, value: T, range: RangeInclusive<T>) {
         if !range.contains(&value) {
             self.push(key, format!("must be from {} to {}", range.start(), range.end()));
         }
@@ -60,18 +60,6 @@ impl Config {
             })
         });
         found.0.extend(providers);
-        found.0
-    }
-}
-
-impl ProviderConfig {
-    fn wrongs(&self) -> Vec<Wrong> {
-        let mut found = Wrongs::default();
-        if !self.base_url.starts_with("http://") && !self.base_url.starts_with("https://") {
-            found.push("base_url", "must start with http:// or https://");
-        }
-        found.within("max_concurrent", self.max_concurrent, 1..=10_000);
-        found.within("batch_size", self.batch_size, 1..=10_000);
         found.0
     }
 }

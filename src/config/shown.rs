@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::Serializer;
 
 /// What stands in place of a secret.
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 
 /// Whole seconds as a whole number.
 #[expect(clippy::cast_precision_loss, reason = "times are at most a year")]

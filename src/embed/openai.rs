@@ -1,19 +1,22 @@
 //! Embedders behind any OpenAI-compatible provider.
 //!
 //! What comes back is believed only after it was checked: as many vectors as texts, each with its own place, all of one
-//! length, finite and not zero.
+//! length, finite and not zero. Whether that length is the index's is for the caller to say.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_openai::types::embeddings::{CreateEmbeddingRequest, EmbeddingInput, EncodingFormat};
-use bytes::Bytes;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{StreamExt, TryStreamExt, iter};
-use serde::Deserialize;
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
 
+use super::batches::Batches;
 use super::{EmbedError, Embedded, Embedder, Purpose, tokens};
 use crate::config::ModelRef;
-use crate::provider::{CallError, Line, Urgency};
+use crate::provider::{Line, Request, Urgency};
 use crate::telemetry::{self, CallOutcome, Calls};
 
 /// Largest answer that is read: 64 texts of 4096 numbers take some 5 MiB as JSON.
@@ -21,41 +24,52 @@ const MAX_BYTES: usize = 32 << 20;
 /// Tokens sent of one text. Chunks have at most 512 (by the built-in tokenizer), and so much fits every embedding model
 /// in use; a model that reads less cuts or refuses.
 const MAX_TOKENS: usize = 512;
+/// Where embedders are asked.
+const PATH: &str = "/embeddings";
+/// What a server refuses of a single text without saying so.
+const UNSURE: &[&str] = &["encoding_format"];
 
 /// One model of one provider.
 pub struct OpenAiEmbedder {
     id: String,
     model: String,
     provider: Line,
-    /// Length of the first vector seen; all others must have it too.
-    dimension: OnceLock<usize>,
+    batches: Batches,
+    /// Length of the vectors made last; 0 for none yet.
+    last_dimension: AtomicUsize,
 }
 
-/// What is read of an answer. Servers differ in the rest, and async-openai's own type insists on it.
+/// What is read of an answer. Servers differ in the rest.
 #[derive(Deserialize)]
 struct Reply {
     data: Vec<Item>,
+    /// Of any shape: no count may cost the vectors.
     #[serde(default)]
-    usage: Option<Usage>,
+    usage: Value,
 }
 
 #[derive(Deserialize)]
 struct Item {
-    index: usize,
-    embedding: Vec<f32>,
+    /// Some servers give none, and answer in order.
+    #[serde(default)]
+    index: Option<usize>,
+    embedding: Numbers,
 }
 
-#[derive(Deserialize)]
-struct Usage {
-    #[serde(default)]
-    prompt_tokens: u64,
-}
+/// A vector as it comes: numbers, or Base64 of `f32` in little-endian order, which some servers send whatever they are
+/// asked for.
+struct Numbers(Vec<f32>);
+
+/// A batch with where its texts stand among those asked for.
+type Placed = (Vec<usize>, Embedded);
 
 impl OpenAiEmbedder {
     /// An embedder that asks `provider` for `model.model`; touches no network.
     #[must_use]
     pub fn new(provider: Line, model: &ModelRef) -> Self {
-        Self { id: model.to_string(), model: model.model.clone(), provider, dimension: OnceLock::new() }
+        let batches = Batches::new(provider.settings().batch_size);
+        let last_dimension = AtomicUsize::new(0);
+        Self { id: model.to_string(), model: model.model.clone(), provider, batches, last_dimension }
     }
 
     async fn embed_all(&self, texts: &[String], purpose: Purpose) -> Result<Embedded, EmbedError> {
@@ -63,66 +77,117 @@ impl OpenAiEmbedder {
         // Servers pad a batch to its longest text, so texts of like length travel together.
         order.sort_by_key(|place| texts[*place].len());
         let mut embedded = Embedded { vectors: vec![Vec::new(); texts.len()], model_tokens: 0 };
-        let batches = order.chunks(self.provider.settings().batch_size.max(1)).map(<[usize]>::to_vec);
+        let batches = order.chunks(self.batches.size()).map(<[usize]>::to_vec);
         let mut answers = iter(batches)
-            .map(|places| async move {
-                let batch = self.embed_batch(texts, &places, purpose).await;
-                telemetry::provider_called(Calls::Embed, self.provider.name(), outcome(&batch));
-                Ok::<_, EmbedError>((places, batch?))
-            })
+            .map(|places| self.embed_in_parts(texts, places, purpose))
             .buffer_unordered(self.provider.background_calls());
-        while let Some((places, batch)) = answers.try_next().await? {
-            for (place, vector) in places.iter().zip(batch.vectors) {
-                embedded.vectors[*place] = vector;
+        while let Some(parts) = answers.try_next().await? {
+            for (places, part) in parts {
+                embedded.model_tokens += part.model_tokens;
+                for (place, vector) in places.into_iter().zip(part.vectors) {
+                    embedded.vectors[place] = vector;
+                }
             }
-            embedded.model_tokens += batch.model_tokens;
         }
+        self.check_lengths(&embedded.vectors)?;
         Ok(embedded)
     }
 
+    /// Embeds a batch, in halves where the provider refuses its size, down to one text; what went is remembered.
+    async fn embed_in_parts(
+        &self,
+        texts: &[String],
+        places: Vec<usize>,
+        purpose: Purpose,
+    ) -> Result<Vec<Placed>, EmbedError> {
+        let mut waiting = vec![places];
+        let mut done: Vec<Placed> = Vec::new();
+        let mut refused: Option<(usize, EmbedError)> = None;
+        while let Some(part) = waiting.pop() {
+            let most = self.batches.size();
+            if part.len() > most {
+                waiting.extend(part.chunks(most).rev().map(<[usize]>::to_vec));
+                continue;
+            }
+            match self.embed_batch(texts, &part, purpose).await {
+                Ok(embedded) => done.push((part, embedded)),
+                Err(error) if error.is_of_the_text() && part.len() > 1 => {
+                    let half = part.len().div_ceil(2);
+                    waiting.extend(part.chunks(half).rev().map(<[usize]>::to_vec));
+                    refused = Some((part.len(), error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some((size, why)) = refused {
+            self.note_size(&done, size, &why);
+        }
+        Ok(done)
+    }
+
+    /// Remembers the largest part that went, of a batch of which `refused` texts, the fewest of all, were too many. All
+    /// its texts went in the end, so their number or length was the fault and no text by itself.
+    fn note_size(&self, done: &[Placed], refused: usize, why: &EmbedError) {
+        let smaller = done.iter().map(|(places, _)| places.len()).filter(|size| *size < refused);
+        let Some(went) = smaller.max() else { return };
+        if self.batches.note(went, refused) {
+            tracing::warn!(
+                provider.name = self.provider.name(),
+                embedder = self.id,
+                batch_size = went,
+                reason = why.in_full(),
+                "{} refused {refused} texts at once and took {went}; so many are sent from now on",
+                self.id
+            );
+        }
+    }
+
     async fn embed_batch(&self, texts: &[String], places: &[usize], purpose: Purpose) -> Result<Embedded, EmbedError> {
-        let batch: Vec<String> = places.iter().map(|place| texts[*place].clone()).collect();
+        let embedded = self.call(texts, places, purpose).await;
+        telemetry::provider_called(Calls::Embed, self.provider.name(), outcome(&embedded));
+        embedded
+    }
+
+    async fn call(&self, texts: &[String], places: &[usize], purpose: Purpose) -> Result<Embedded, EmbedError> {
+        let batch: Vec<&str> = places.iter().map(|place| texts[*place].as_str()).collect();
         let counted = || batch.iter().map(|text| tokens::count(text) as u64).sum();
-        let request = CreateEmbeddingRequest {
-            model: self.model.clone(),
-            input: EmbeddingInput::StringArray(batch.clone()),
-            // Many local servers know no other.
-            encoding_format: Some(EncodingFormat::Float),
-            ..CreateEmbeddingRequest::default()
-        };
-        let body = serde_json::to_vec(&request).map_err(|_| self.invalid("the texts are no JSON"))?;
+        let settings = self.provider.settings();
+        // Many local servers know no other format.
+        let fields = json!({ "model": self.model, "input": batch, "encoding_format": "float" });
+        let Value::Object(fields) = fields else { return Err(self.invalid("the texts are no JSON")) };
+        let unsure = if places.len() == 1 { UNSURE } else { &[] };
+        let request = Request::new(fields, unsure).with(&settings.embedding_parameters);
         let urgency = match purpose {
             Purpose::Question => Urgency::Now,
             Purpose::Passage => Urgency::Background,
         };
-        let timeout = self.provider.settings().timeout;
-        let answer = self.provider.post("/embeddings", Bytes::from(body), urgency, timeout, MAX_BYTES).await;
-        let answer = answer.map_err(|error| self.error(error))?;
+        let answer = self.provider.ask(PATH, request, urgency, settings.timeout, MAX_BYTES).await.map_err(|error| {
+            let failed = EmbedError::of_call(self.provider.name(), error.clone());
+            // A batch that is refused is tried in halves.
+            if places.len() == 1 || !failed.is_of_the_text() {
+                self.provider.log(PATH, &error);
+            }
+            failed
+        })?;
         let reply: Reply = serde_json::from_slice(&answer)
             .map_err(|_| self.invalid("it is no JSON of the shape of OpenAI's embeddings"))?;
-        let told = reply.usage.map(|usage| usage.prompt_tokens).filter(|tokens| *tokens > 0);
-        let vectors = in_order(reply.data, places.len(), self.dimension()).map_err(|reason| self.invalid(&reason))?;
-        if let Some(first) = vectors.first() {
-            let dimension = *self.dimension.get_or_init(|| first.len());
-            // Two first answers may arrive together; the loser is held against the winner.
-            if dimension != first.len() {
-                return Err(self.invalid(&wrong_length(first.len(), dimension)));
-            }
-        }
+        let told = tokens_told(&reply.usage);
+        let vectors = in_order(reply.data, places.len()).map_err(|reason| self.invalid(&reason))?;
         Ok(Embedded { vectors, model_tokens: told.unwrap_or_else(counted) })
     }
 
-    fn invalid(&self, reason: &str) -> EmbedError {
-        EmbedError::Invalid { provider: self.provider.name().to_owned(), reason: reason.to_owned() }
+    /// Refuses vectors of several lengths, and notes the length of those of one.
+    fn check_lengths(&self, vectors: &[Vec<f32>]) -> Result<(), EmbedError> {
+        let Some(expected) = vectors.first().map(Vec::len) else { return Ok(()) };
+        if let Some(other) = vectors.iter().find(|vector| vector.len() != expected) {
+            return Err(self.invalid(&wrong_length(other.len(), expected)));
+        }
+        self.last_dimension.store(expected, Ordering::Relaxed);
+        Ok(())
     }
 
-    fn error(&self, error: CallError) -> EmbedError {
-        let provider = self.provider.name().to_owned();
-        match error {
-            CallError::Unavailable(reason) => EmbedError::Unavailable { provider, reason },
-            CallError::Refused(reason) => EmbedError::Refused { provider, reason },
-            CallError::Invalid(reason) => EmbedError::Invalid { provider, reason },
-        }
+    fn invalid(&self, reason: &str) -> EmbedError {
+        EmbedError::Invalid { provider: self.provider.name().to_owned(), reason: reason.into() }
     }
 }
 
@@ -132,7 +197,11 @@ impl Embedder for OpenAiEmbedder {
     }
 
     fn dimension(&self) -> Option<usize> {
-        self.dimension.get().copied()
+        None
+    }
+
+    fn last_dimension(&self) -> Option<usize> {
+        Some(self.last_dimension.load(Ordering::Relaxed)).filter(|length| *length > 0)
     }
 
     fn multilingual(&self) -> bool {
@@ -155,23 +224,37 @@ impl Embedder for OpenAiEmbedder {
 fn outcome(batch: &Result<Embedded, EmbedError>) -> CallOutcome {
     match batch {
         Ok(_) => CallOutcome::Ok,
-        Err(EmbedError::Unavailable { .. }) => CallOutcome::Unavailable,
-        Err(EmbedError::Refused { .. }) => CallOutcome::Refused,
-        Err(_) => CallOutcome::Invalid,
+        Err(EmbedError::Refused { .. } | EmbedError::TooLong { .. }) => CallOutcome::Refused,
+        Err(EmbedError::Invalid { .. } | EmbedError::Builtin(_)) => CallOutcome::Invalid,
+        Err(_) => CallOutcome::Unavailable,
     }
 }
 
+/// Model tokens that the provider says it read.
+fn tokens_told(usage: &Value) -> Option<u64> {
+    let tokens = |name| {
+        let count = usage.get(name)?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of floats saturates")]
+        count.as_u64().or_else(|| count.as_f64().map(|count| count as u64))
+    };
+    tokens("prompt_tokens").or_else(|| tokens("total_tokens")).filter(|tokens| *tokens > 0)
+}
+
 /// Puts `count` vectors in the order of their indexes, at unit length, or says what is wrong with them.
-fn in_order(data: Vec<Item>, count: usize, dimension: Option<usize>) -> Result<Vec<Vec<f32>>, String> {
+fn in_order(mut data: Vec<Item>, count: usize) -> Result<Vec<Vec<f32>>, String> {
     if data.len() != count {
         return Err(format!("{} vectors for {count} texts", data.len()));
     }
-    let expected = dimension.or_else(|| data.first().map(|item| item.embedding.len())).unwrap_or(0);
+    if data.iter().all(|item| item.index.is_none()) {
+        data.iter_mut().enumerate().for_each(|(at, item)| item.index = Some(at));
+    }
+    let expected = data.first().map_or(0, |item| item.embedding.0.len());
     let mut vectors = vec![Vec::new(); count];
-    for Item { index, embedding } in data {
+    for Item { index, embedding: Numbers(embedding) } in data {
         if embedding.len() != expected || embedding.is_empty() {
             return Err(wrong_length(embedding.len(), expected));
         }
+        let index = index.ok_or_else(|| "a vector without an index beside others with one".to_owned())?;
         let place = vectors.get_mut(index).ok_or_else(|| format!("index {index} of {count} texts"))?;
         if !place.is_empty() {
             return Err(format!("index {index} twice"));
@@ -179,6 +262,39 @@ fn in_order(data: Vec<Item>, count: usize, dimension: Option<usize>) -> Result<V
         *place = unit_length(embedding)?;
     }
     Ok(vectors)
+}
+
+impl<'de> Deserialize<'de> for Numbers {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        source.deserialize_any(NumbersVisitor)
+    }
+}
+
+struct NumbersVisitor;
+
+impl<'de> Visitor<'de> for NumbersVisitor {
+    type Value = Numbers;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("numbers, or Base64 of them")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Numbers, A::Error> {
+        let mut numbers = Vec::with_capacity(seq.size_hint().unwrap_or(0));
+        while let Some(number) = seq.next_element()? {
+            numbers.push(number);
+        }
+        Ok(Numbers(numbers))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Numbers, E> {
+        let bytes = STANDARD.decode(text).map_err(E::custom)?;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(E::custom("Base64 of something other than f32"));
+        }
+        Ok(Numbers(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect()))
+    }
 }
 
 fn wrong_length(found: usize, expected: usize) -> String {

@@ -150,7 +150,7 @@ impl Lane {
         queue.calls.retain(|call| !call.reply.is_closed());
         if purpose == Purpose::Question && queue.calls.len() >= MAX_QUESTIONS {
             let reason = "too many questions wait to be embedded".to_owned();
-            return Err(EmbedError::Unavailable { provider: "builtin".to_owned(), reason });
+            return Err(EmbedError::Unavailable { provider: "builtin".to_owned(), reason: reason.into() });
         }
         queue.calls.push_back(Call { texts, reply });
         drop(queue);

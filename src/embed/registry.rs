@@ -8,9 +8,9 @@ use moka::sync::Cache;
 use super::minilm::MiniLm;
 use super::openai::OpenAiEmbedder;
 use super::{EmbedError, Embedder, Purpose};
-use crate::config::{Config, EmbedderRef, ModelRef};
+use crate::config::{EmbedConfig, EmbedderRef, ModelRef};
 use crate::domain::TenantId;
-use crate::provider::{Payer, ProviderError, Providers};
+use crate::provider::{Payer, Providers};
 use crate::telemetry::{self, Calls};
 
 /// Every embedder, one instance each, and the vectors of questions asked lately.
@@ -29,22 +29,17 @@ type Models = HashMap<ModelRef, Arc<dyn Embedder>>;
 type Key = [u8; 32];
 
 impl Embedders {
-    /// The embedder in the binary and those of `carrel.toml`'s providers. Loads no model and touches no network.
-    ///
-    /// # Errors
-    /// When a provider's key cannot be read or sent.
-    pub fn open(config: &Config) -> Result<Self, ProviderError> {
-        Self::with(config, Arc::new(MiniLm::new(config.embed.threads)))
+    /// The embedder in the binary and those of `providers`. Loads no model and touches no network.
+    #[must_use]
+    pub fn new(providers: Providers, settings: &EmbedConfig) -> Self {
+        Self::with(providers, settings, Arc::new(MiniLm::new(settings.threads)))
     }
 
-    /// As [`Embedders::open`], with another embedder in the built-in one's place; for tests.
-    ///
-    /// # Errors
-    /// As [`Embedders::open`].
-    pub fn with(config: &Config, builtin: Arc<dyn Embedder>) -> Result<Self, ProviderError> {
-        let providers = Providers::open(config)?;
+    /// As [`Embedders::new`], with another embedder in the built-in one's place; for tests.
+    #[must_use]
+    pub fn with(providers: Providers, settings: &EmbedConfig, builtin: Arc<dyn Embedder>) -> Self {
         providers.names().for_each(|name| telemetry::provider_known(Calls::Embed, name));
-        Ok(Self { builtin, providers, remote: Mutex::default(), questions: Cache::new(config.embed.cache_entries) })
+        Self { builtin, providers, remote: Mutex::default(), questions: Cache::new(settings.cache_entries) }
     }
 
     /// The embedder that `payer` names; the same instance each time.
@@ -59,7 +54,7 @@ impl Embedders {
         }
         let provider = self.providers.named(&model.provider, payer).ok_or_else(|| EmbedError::Unavailable {
             provider: model.provider.clone(),
-            reason: "carrel.toml has no provider of this name".to_owned(),
+            reason: "carrel.toml has no provider of this name".into(),
         })?;
         let made: Arc<dyn Embedder> = Arc::new(OpenAiEmbedder::new(provider, model));
         remote.entry(payer.clone()).or_default().insert(model.clone(), made.clone());
@@ -82,21 +77,25 @@ impl Embedders {
             return Ok(self.builtin.clone());
         }
         let named = ModelRef::try_from(id.to_owned()).map(EmbedderRef::Remote);
-        self.get(payer, &named.map_err(|reason| EmbedError::Unavailable { provider: id.to_owned(), reason })?)
+        let unknown = |reason: String| EmbedError::Unavailable { provider: id.to_owned(), reason: reason.into() };
+        self.get(payer, &named.map_err(unknown)?)
     }
 
-    /// The vector of a question, of unit length: from the cache, else embedded ahead of all passages.
+    /// The vector of a question, of unit length and `dimension` numbers: from the cache, else embedded ahead of all
+    /// passages.
     ///
     /// # Errors
-    /// When the embedder fails; a failure is not kept.
+    /// When the embedder fails, or makes vectors of another length; a failure is not kept.
     pub async fn question(
         &self,
         payer: &Payer,
         embedder: &Arc<dyn Embedder>,
+        dimension: usize,
         text: &str,
     ) -> Result<Arc<[f32]>, EmbedError> {
         let key = key(payer, embedder.id(), text);
-        let known = self.questions.get(&key);
+        // One of another length is of a generation before, made by another model under the same name.
+        let known = self.questions.get(&key).filter(|vector| vector.len() == dimension);
         telemetry::embed_cache(known.is_some());
         if let Some(vector) = known {
             return Ok(vector);
@@ -105,6 +104,9 @@ impl Embedders {
         let vector = made.vectors.into_iter().next();
         let vector: Arc<[f32]> =
             vector.ok_or_else(|| EmbedError::Builtin("no vector for a question".to_owned()))?.into();
+        if vector.len() != dimension {
+            return Err(EmbedError::of_length(embedder.id(), vector.len(), dimension));
+        }
         self.questions.insert(key, vector.clone());
         Ok(vector)
     }
@@ -134,6 +136,7 @@ mod tests {
 
     use super::super::{Embedded, HashEmbedder};
     use super::*;
+    use crate::config::Config;
 
     /// Counts calls; fails while told to.
     struct Counted {
@@ -173,18 +176,20 @@ mod tests {
         Arc::new(Counted { inner: HashEmbedder::new(dimension), calls: AtomicU64::new(0), failing: AtomicU64::new(0) })
     }
 
-    fn config(more: &str) -> Config {
-        toml::from_str(&format!("[providers.p]\nbase_url = \"http://127.0.0.1:1/v1\"\n{more}")).unwrap()
+    fn embedders(more: &str, builtin: Arc<dyn Embedder>) -> Embedders {
+        let text = format!("[providers.p]\nbase_url = \"http://127.0.0.1:1/v1\"\n{more}");
+        let config: Config = toml::from_str(&text).unwrap();
+        Embedders::with(Providers::open(&config).unwrap(), &config.embed, builtin)
     }
 
     #[tokio::test]
     async fn a_question_asked_again_is_not_embedded_again() {
         let (narrow, wide) = (counted(8), counted(16));
-        let embedders = Embedders::with(&config(""), narrow.clone()).unwrap();
+        let embedders = embedders("", narrow.clone());
         let [builtin, other]: [Arc<dyn Embedder>; 2] = [narrow.clone(), wide.clone()];
         for _ in 0..3 {
-            assert_eq!(embedders.question(&None, &builtin, "why?").await.unwrap().len(), 8);
-            assert_eq!(embedders.question(&None, &other, "why?").await.unwrap().len(), 16);
+            assert_eq!(embedders.question(&None, &builtin, 8, "why?").await.unwrap().len(), 8);
+            assert_eq!(embedders.question(&None, &other, 16, "why?").await.unwrap().len(), 16);
         }
         assert_eq!((narrow.calls.load(Ordering::SeqCst), wide.calls.load(Ordering::SeqCst)), (1, 1));
     }
@@ -192,11 +197,11 @@ mod tests {
     #[tokio::test]
     async fn no_tenant_is_served_what_another_asked() {
         let embedder = counted(8);
-        let embedders = Embedders::with(&config(""), embedder.clone()).unwrap();
+        let embedders = embedders("", embedder.clone());
         let shared: Arc<dyn Embedder> = embedder.clone();
         for tenant in ["acme", "globex", "acme"] {
             let payer = Some(TenantId::parse(tenant).unwrap());
-            embedders.question(&payer, &shared, "why?").await.unwrap();
+            embedders.question(&payer, &shared, 8, "why?").await.unwrap();
         }
         assert_eq!(embedder.calls.load(Ordering::SeqCst), 2);
     }
@@ -205,19 +210,37 @@ mod tests {
     async fn a_failure_is_not_kept() {
         let embedder = counted(8);
         embedder.failing.store(1, Ordering::SeqCst);
-        let embedders = Embedders::with(&config(""), embedder.clone()).unwrap();
+        let embedders = embedders("", embedder.clone());
         let shared: Arc<dyn Embedder> = embedder;
-        assert!(embedders.question(&None, &shared, "why?").await.is_err());
-        assert!(embedders.question(&None, &shared, "why?").await.is_ok());
+        assert!(embedders.question(&None, &shared, 8, "why?").await.is_err());
+        assert!(embedders.question(&None, &shared, 8, "why?").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_vector_of_another_length_than_the_index_has_is_neither_given_nor_kept() {
+        let embedder = counted(8);
+        let embedders = embedders("", embedder.clone());
+        let shared: Arc<dyn Embedder> = embedder.clone();
+        for calls in 1..3 {
+            let error = embedders.question(&None, &shared, 16, "why?").await.unwrap_err();
+            assert_eq!(error.code(), "embedder_invalid");
+            assert!(error.to_string().contains("vectors of 8 numbers where the index has 16"), "{error}");
+            assert_eq!(embedder.calls.load(Ordering::SeqCst), calls);
+        }
+        assert_eq!(embedders.question(&None, &shared, 8, "why?").await.unwrap().len(), 8);
+        // What is remembered serves the index it was made for alone.
+        assert!(embedders.question(&None, &shared, 16, "why?").await.is_err());
+        assert_eq!(embedders.question(&None, &shared, 8, "why?").await.unwrap().len(), 8);
+        assert_eq!(embedder.calls.load(Ordering::SeqCst), 4, "the first is still remembered");
     }
 
     #[tokio::test]
     async fn the_cache_keeps_no_more_than_it_may() {
         let embedder = counted(8);
-        let embedders = Embedders::with(&config("[embed]\ncache_entries = 10"), embedder.clone()).unwrap();
+        let embedders = embedders("[embed]\ncache_entries = 10", embedder.clone());
         let shared: Arc<dyn Embedder> = embedder;
         for number in 0..200 {
-            embedders.question(&None, &shared, &number.to_string()).await.unwrap();
+            embedders.question(&None, &shared, 8, &number.to_string()).await.unwrap();
         }
         embedders.questions.run_pending_tasks();
         assert!(embedders.questions.entry_count() <= 10);
@@ -225,7 +248,7 @@ mod tests {
 
     #[test]
     fn every_name_has_one_embedder() {
-        let embedders = Embedders::with(&config(""), counted(8)).unwrap();
+        let embedders = embedders("", counted(8));
         let remote = |provider: &str, model: &str| {
             EmbedderRef::Remote(ModelRef { provider: provider.into(), model: model.into() })
         };

@@ -178,6 +178,7 @@ impl Engine {
         } else {
             Said::new(snapshot, &hits, self.answerers.get(&self.payer, None))
         };
+        found.degraded.extend(said.draft.shown.map(|shown| shortened(shown, hits.len())));
         let broken = match &said.broken {
             Some(why) => Some((why.clone(), self.quote(snapshot, ask, None).await?)),
             None => None,
@@ -307,6 +308,13 @@ fn outcome(answer: &Answer) -> QueryOutcome {
 fn replaced(error: &AnswerError) -> Degradation {
     let message = format!("answered by quoting sentences, since {error}");
     Degradation { code: error.code().to_owned(), message }
+}
+
+fn shortened(shown: usize, hits: usize) -> Degradation {
+    let message = format!(
+        "answered from the first {shown} of {hits} passages, since the context of the language model holds no more"
+    );
+    Degradation { code: "context_shortened".to_owned(), message }
 }
 
 fn not_rewritten(why: &str) -> Degradation {

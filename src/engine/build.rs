@@ -60,6 +60,15 @@ impl BuildError {
         Self::Died(task.to_string())
     }
 
+    /// In words for operators and the job: with what a provider said.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        match self {
+            Self::Embed(error) => error.in_full(),
+            other => other.to_string(),
+        }
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {

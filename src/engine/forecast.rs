@@ -113,24 +113,33 @@ impl Engine {
     #[must_use]
     pub fn outdated(&self, settings: &TenantSettings, spec: &IndexSpec) -> Vec<String> {
         let mut parts = Vec::new();
-        let mut compare = |what: &str, has: &str, wanted: &str| {
-            if has != wanted {
-                parts.push(format!("{what}: the index has `{has}`, the settings want `{wanted}`"));
-            }
+        let differ = |what: &str, has: &str, wanted: &str| {
+            let says = || format!("{what}: the index has `{has}`, the settings want `{wanted}`");
+            (has != wanted).then(says)
         };
         if let Ok(embedder) = self.embedders.get(&self.payer, &settings.retrieval.embedder) {
-            compare("embedder", &spec.embedder, embedder.id());
-            compare("chunker", &spec.chunker, &super::chunker(&super::fitting(&settings.chunking, &*embedder)));
+            parts.extend(differ("embedder", &spec.embedder, embedder.id()));
+            if spec.embedder == embedder.id() {
+                parts.extend(other_length(spec.dimension, embedder.last_dimension()));
+            }
+            let chunker = super::chunker(&super::fitting(&settings.chunking, &*embedder));
+            parts.extend(differ("chunker", &spec.chunker, &chunker));
         }
         let versions = [
             ("reader", spec.parser, crate::ingest::PARSER_VERSION),
             ("analyser", spec.analyser, crate::index::ANALYSER_VERSION),
         ];
         for (what, has, wanted) in versions {
-            compare(what, &format!("version {has}"), &format!("version {wanted}"));
+            parts.extend(differ(what, &format!("version {has}"), &format!("version {wanted}")));
         }
         parts
     }
+}
+
+/// What is to be said when the embedder gave vectors of another length lately: the model behind its name is another one.
+fn other_length(has: usize, lately: Option<usize>) -> Option<String> {
+    let lately = lately.filter(|lately| *lately != has)?;
+    Some(format!("embedder: the index has vectors of {has} numbers, the provider gives {lately}: reindex"))
 }
 
 impl Forecast {

@@ -111,7 +111,8 @@ impl Engine {
             Question { text, top_k, mode, filter: None, per_document: None, rerank: Some(false), passages: false };
         // Made, and remembered, beforehand: a search would go on without it, and its hits would say nothing of the index.
         if let Some(embedder) = self.voter(snapshot, &question)? {
-            self.embedders.question(&self.payer, &embedder, &question.text).await?;
+            let dimension = snapshot.spec().dimension;
+            self.embedders.question(&self.payer, &embedder, dimension, &question.text).await?;
         }
         let (hits, _) = self.find(snapshot, &question, &settings.retrieval, &mut Clock::silent()).await?;
         Ok(hits)

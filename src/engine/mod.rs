@@ -81,8 +81,8 @@ impl Engine {
         self.embedders.by_id(&self.payer, &spec.embedder)
     }
 
-    /// What a generation built now under `settings` would be made with. Asks the provider for one vector where its
-    /// dimension is not known yet.
+    /// What a generation built now under `settings` would be made with. Asks a provider for one vector, since the model
+    /// behind its name, and so the length of its vectors, may have changed.
     ///
     /// # Errors
     /// When that provider does not answer.

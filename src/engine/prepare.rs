@@ -63,7 +63,11 @@ impl PrepareError {
             Self::Index(_) => "index_failed",
             Self::Died(_) => "internal",
         };
-        JobProblem::new(code, self.to_string())
+        let message = match self {
+            Self::Embed(error) => error.in_full(),
+            other => other.to_string(),
+        };
+        JobProblem::new(code, message)
     }
 
     /// The error of a task that did not come to its end; one that panicked is counted as a bug.
@@ -236,7 +240,7 @@ impl Engine {
                     .into_iter()
                     .map(|cut| {
                         let tokens = cut.missing.len() as u64 * each + beside.next().unwrap_or_default();
-                        (cut.stored.clone(), filled(cut, &mut vectors, tokens, workshop.spec.dimension))
+                        (cut.stored.clone(), filled(cut, &mut vectors, tokens, &workshop.spec))
                     })
                     .collect()
             }
@@ -264,9 +268,12 @@ async fn patiently(workshop: &Workshop, texts: &[String]) -> Result<Embedded, Em
         let embedded = workshop.embedder.embed(texts, Purpose::Passage).await;
         telemetry::job_stage(StageName::Embed, asked.elapsed());
         let patient = workshop.patience.is_some_and(|patience| begun.elapsed() < patience);
-        let Err(error @ EmbedError::Unavailable { .. }) = embedded else {
-            say(None);
-            return embedded;
+        let error = match embedded {
+            Err(error) if error.may_pass() => error,
+            other => {
+                say(None);
+                return other;
+            }
         };
         let pause = pauses.next().filter(|_| patient);
         let Some(pause) = pause else {
@@ -283,14 +290,13 @@ fn filled(
     mut cut: Cut,
     vectors: &mut impl Iterator<Item = Vec<f32>>,
     tokens: u64,
-    dimension: usize,
+    spec: &IndexSpec,
 ) -> Result<Prepared, PrepareError> {
     let count = cut.missing.len() as u64;
     for (at, _) in std::mem::take(&mut cut.missing) {
         let vector = vectors.next().unwrap_or_default();
-        if vector.len() != dimension {
-            let reason = format!("a vector has {} numbers, the index {dimension}", vector.len());
-            return Err(EmbedError::Invalid { provider: cut.document.entry.kind, reason }.into());
+        if vector.len() != spec.dimension {
+            return Err(EmbedError::of_length(&spec.embedder, vector.len(), spec.dimension).into());
         }
         cut.document.vectors[at] = vector;
     }
@@ -338,7 +344,9 @@ fn ending(name: &str) -> Option<String> {
 /// The vectors that the donors have of this document's chunks, by what the embedder read.
 fn known_vectors(workshop: &Workshop, id: &DocumentId) -> Result<HashMap<String, Vec<f32>>, IndexError> {
     let mut known = HashMap::new();
-    for donor in workshop.donors.iter().filter(|donor| donor.spec().embedder == workshop.spec.embedder) {
+    let wanted = &workshop.spec;
+    let fits = |spec: &IndexSpec| spec.embedder == wanted.embedder && spec.dimension == wanted.dimension;
+    for donor in workshop.donors.iter().filter(|donor| fits(donor.spec())) {
         let Some(old) = donor.export(id)? else { continue };
         let title = old.entry.title;
         known.extend(old.chunks.iter().map(|chunk| chunk.embedding_text(&title)).zip(old.vectors));

@@ -230,7 +230,8 @@ impl Engine {
         embedder: &Arc<dyn Embedder>,
     ) -> Result<Meant, SearchError> {
         let begun = Instant::now();
-        let vector = self.embedders.question(&self.payer, embedder, &question.text).await?;
+        let dimension = snapshot.spec().dimension;
+        let vector = self.embedders.question(&self.payer, embedder, dimension, &question.text).await?;
         let embedding = begun.elapsed();
         let asked = Arc::clone(&vector);
         let (hits, searching) = timed(snapshot, question, depth, move |snapshot, question, depth| {

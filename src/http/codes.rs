@@ -85,6 +85,8 @@ pub enum Code {
     TenantBusy,
     /// The embedding provider does not answer.
     EmbedderUnavailable,
+    /// The embedding provider takes no such text.
+    EmbedderRefused,
     /// The embedding provider answers wrongly.
     EmbedderInvalid,
     /// The language model broke off in the middle of an answer.
@@ -439,6 +441,14 @@ pub const CONTRACT: &[Contract] = &[
         "The embedder is not available",
         "The tenant's embedding provider does not answer.",
         "Try again; an operator finds the reason in the log under the request's id.",
+    ),
+    row(
+        Code::EmbedderRefused,
+        "embedder_refused",
+        502,
+        "The embedder refused the text",
+        "The tenant's embedding provider does not take this text, most likely since it is too long for the model.",
+        "Ask a shorter question; an operator finds what the provider said in the log.",
     ),
     row(
         Code::EmbedderInvalid,

@@ -283,7 +283,12 @@ impl From<EmbedError> for ApiError {
             EmbedError::Unavailable { .. } => {
                 Self::plain(Code::EmbedderUnavailable).because(error).after(Duration::from_secs(5))
             }
-            EmbedError::Refused { .. } => Self::plain(Code::EmbedderUnavailable).because(error),
+            EmbedError::Unauthorised { .. } | EmbedError::NotFound { .. } => {
+                Self::plain(Code::EmbedderUnavailable).because(error.in_full())
+            }
+            EmbedError::Refused { .. } | EmbedError::TooLong { .. } => {
+                Self::plain(Code::EmbedderRefused).because(error.in_full())
+            }
             EmbedError::Invalid { .. } => Self::plain(Code::EmbedderInvalid).because(error),
             EmbedError::Builtin(_) => Self::internal(error),
         }

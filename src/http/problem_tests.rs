@@ -38,8 +38,8 @@ async fn a_failure_of_our_own_tells_no_cause() {
     let io = || std::io::Error::other(secret());
     let failures: Vec<ApiError> = vec![
         DeskError::Quarantined(secret()).into(),
-        EmbedError::Unavailable { provider: secret(), reason: secret() }.into(),
-        EmbedError::Invalid { provider: secret(), reason: secret() }.into(),
+        EmbedError::Unavailable { provider: secret(), reason: secret().into() }.into(),
+        EmbedError::Invalid { provider: secret(), reason: secret().into() }.into(),
         EmbedError::Builtin(secret()).into(),
         StoreError::Io { action: "write", source: io() }.into(),
         LedgerError::Failed(secret()).into(),

@@ -10,10 +10,15 @@ use reqwest::Response;
 use tokio::time::timeout_at;
 
 use super::breaker::Breaker;
+use super::cause::{self, Cause};
 use super::pieces::Pieces;
 use super::retry::retry_after;
 use super::turns::Turn;
-use super::{CallError, Line, Provider, Urgency};
+use super::words::{self, Words};
+use super::{CallError, Line, Provider, Reason, Urgency};
+
+/// How long the body of an error is waited for, of the time that the call has: its status alone is an answer too.
+const WORDS_WAIT: Duration = Duration::from_secs(2);
 
 /// What went wrong with one attempt.
 pub(super) struct Fault {
@@ -45,7 +50,7 @@ impl Deadline {
     }
 
     fn late(self) -> Fault {
-        let error = CallError::Unavailable(format!("no answer within {} s", self.timeout.as_secs_f32()));
+        let error = CallError::Unavailable(format!("no answer within {} s", self.timeout.as_secs_f32()).into());
         Fault { error, again: false, counts: true, retry_after: None }
     }
 }
@@ -71,7 +76,7 @@ impl Line {
         let (deadline, _turn) = self.admit(urgency, timeout).await?;
         let provider = &*self.provider;
         let pass = Pass::admit(self, urgency)?;
-        pass.settle(provider.attempts(deadline, || provider.attempt(path, body.clone(), max_bytes)).await)
+        pass.settle(provider.attempts(deadline, || provider.attempt(path, body.clone(), deadline, max_bytes)).await)
     }
 
     /// As [`Line::post`] for somebody who waits, but the answer is read in pieces as it comes: attempts are over once its
@@ -89,7 +94,7 @@ impl Line {
         let (deadline, turn) = self.admit(Urgency::Now, timeout).await?;
         let provider = &*self.provider;
         let pass = Pass::admit(self, Urgency::Now)?;
-        match provider.attempts(deadline, || provider.head(path, body.clone())).await {
+        match provider.attempts(deadline, || provider.head(path, body.clone(), deadline)).await {
             Ok(response) => Ok(Pieces::new(response, deadline, max_bytes, pass, turn)),
             Err(fault) => pass.settle(Err(fault)),
         }
@@ -112,6 +117,20 @@ impl Line {
 }
 
 impl Line {
+    /// Tells the log why a call brought nothing, if the provider said anything of it. Called once for what was asked,
+    /// where nothing else is tried.
+    pub fn log(&self, path: &str, error: &CallError) {
+        let (name, reason) = (&self.provider.name, error.reason());
+        if reason.words().is_some() {
+            tracing::warn!(
+                provider.name = name,
+                path,
+                reason = reason.in_full(),
+                "a call to the provider {name} failed"
+            );
+        }
+    }
+
     /// Looks at the payer's own circuit breaker.
     fn with_breaker<T>(&self, urgency: Urgency, look: impl FnOnce(&mut Breaker) -> T) -> T {
         let provider = &self.provider;
@@ -144,24 +163,35 @@ impl Provider {
     }
 
     /// Sends the request and waits for the head of a good answer.
-    async fn head(&self, path: &str, body: Bytes) -> Result<Response, Fault> {
-        let request = self.http.post(self.url(path)).headers(self.headers.clone()).body(body);
+    async fn head(&self, path: &str, body: Bytes, deadline: Deadline) -> Result<Response, Fault> {
+        let request = self.http.post(self.access.url(path)).headers(self.access.headers.clone()).body(body.clone());
         let response = request.send().await.map_err(|error| Fault::of_transport(&error))?;
         if response.status().is_success() {
             return Ok(response);
         }
         let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let asked = asked.and_then(|value| retry_after(value, jiff::Timestamp::now()));
-        Err(Fault::of_status(response.status(), asked))
+        let status = response.status();
+        let words = self.words(response, &body, deadline).await;
+        Err(Fault::of_status(status, asked, words))
     }
 
-    async fn attempt(&self, path: &str, body: Bytes, max_bytes: usize) -> Result<Bytes, Fault> {
-        let mut response = self.head(path, body).await?;
-        let expected = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-        if expected > max_bytes {
-            return Err(Fault::too_large(max_bytes));
+    /// What the body of an error says, as far as it comes in time.
+    async fn words(&self, mut response: Response, sent: &[u8], deadline: Deadline) -> Option<Words> {
+        let until = deadline.at.min(Instant::now() + WORDS_WAIT);
+        let mut said = BytesMut::new();
+        while said.len() < words::MAX_BYTES {
+            match timeout_at(until.into(), response.chunk()).await {
+                Ok(Ok(Some(piece))) => said.extend_from_slice(&piece[..piece.len().min(words::MAX_BYTES - said.len())]),
+                _ => break,
+            }
         }
-        let mut answer = BytesMut::with_capacity(expected);
+        Words::read(&said, sent, self.access.secrets())
+    }
+
+    async fn attempt(&self, path: &str, body: Bytes, deadline: Deadline, max_bytes: usize) -> Result<Bytes, Fault> {
+        let mut response = self.head(path, body, deadline).await?;
+        let mut answer = BytesMut::new();
         while let Some(piece) = response.chunk().await.map_err(|error| Fault::of_transport(&error))? {
             if answer.len() + piece.len() > max_bytes {
                 return Err(Fault::too_large(max_bytes));
@@ -189,34 +219,30 @@ impl Fault {
             "the connection broke"
         };
         Self {
-            error: CallError::Unavailable(reason.to_owned()),
+            error: CallError::Unavailable(reason.into()),
             again: !error.is_builder(),
             counts: true,
             retry_after: None,
         }
     }
 
-    fn of_status(status: StatusCode, retry_after: Option<Duration>) -> Self {
-        let again = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
-            || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
-        let locked_out = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        let advice = match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ": check its `api_key`",
-            StatusCode::NOT_FOUND => ": check its `base_url` and the model's name",
-            StatusCode::TOO_MANY_REQUESTS => ": it limits the rate of calls",
-            StatusCode::PAYLOAD_TOO_LARGE => ": lower its `batch_size`",
-            _ => "",
+    fn of_status(status: StatusCode, retry_after: Option<Duration>, words: Option<Words>) -> Self {
+        let cause = cause::of(status, words.as_ref());
+        let what = format!("it answered with status {}{}", status.as_u16(), cause.advice());
+        let reason = Reason::new(what, words);
+        let again = matches!(cause, Cause::Passing | Cause::Rate);
+        let error = match cause {
+            Cause::Passing | Cause::Rate | Cause::Other => CallError::Unavailable(reason),
+            Cause::Key => CallError::Unauthorised(reason),
+            Cause::Unknown => CallError::NotFound(reason),
+            Cause::TooLong => CallError::TooLong(reason),
+            Cause::Refused => CallError::Refused(reason),
         };
-        let reason = format!("it answered with status {}{advice}", status.as_u16());
-        let error = match status {
-            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => CallError::Refused(reason),
-            _ => CallError::Unavailable(reason),
-        };
-        Self { error, again, counts: again || locked_out, retry_after }
+        Self { error, again, counts: again || cause == Cause::Key, retry_after }
     }
 
     pub(super) fn too_large(max_bytes: usize) -> Self {
-        let error = CallError::Invalid(format!("its answer is larger than {} MiB", max_bytes >> 20));
+        let error = CallError::Invalid(format!("its answer is larger than {} MiB", max_bytes >> 20).into());
         Self { error, again: false, counts: true, retry_after: None }
     }
 }
@@ -235,7 +261,7 @@ impl<'a> Pass<'a> {
         let admitted = line.with_breaker(urgency, |breaker| breaker.admit(Instant::now()));
         let probe = admitted.map_err(|left| {
             let seconds = left.as_secs() + 1;
-            CallError::Unavailable(format!("it failed several times in a row; the next try is in {seconds} s"))
+            CallError::Unavailable(format!("it failed several times in a row; the next try is in {seconds} s").into())
         })?;
         Ok(Self { line, urgency, probe, settled: false })
     }

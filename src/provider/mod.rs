@@ -5,28 +5,40 @@
 //! tenants, and of bytes read. Called by `embed/`, `answer/` and `rerank/`, which know what to send and what an answer must
 //! look like.
 //!
-//! URLs, headers and request shapes are async-openai's. Its own transport is not used: it obeys any `Retry-After`, reads
-//! bodies without a limit, and writes the bodies it cannot understand, which hold questions and answers, into the log.
+//! async-openai's transport is not used: it obeys any `Retry-After`, reads bodies without a limit, and writes the bodies it
+//! cannot understand, which hold questions and answers, into the log.
+//!
+//! ```text
+//! call.rs     one call with its attempts        retry.rs    when to try again       breaker.rs  when to leave it alone
+//! turns.rs    whose turn it is                  pieces.rs   an answer as it comes
+//! words.rs    what a provider says of an error  cause.rs    what that means         reason.rs   as it is told
+//! request.rs  the fields of a request           fit.rs      those that a model refuses
+//! secrets.rs  keys, headers and the address
+//! ```
 
 mod breaker;
 mod call;
+mod cause;
+mod fit;
 mod pieces;
+mod reason;
+mod request;
 mod retry;
+mod secrets;
 mod turns;
+mod words;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_openai::config::{Config as _, OpenAIConfig};
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
-
 use self::breaker::Breaker;
+use self::fit::Learnt;
 pub use self::pieces::Pieces;
+pub use self::reason::Reason;
+pub use self::request::Request;
 pub use self::retry::RetryPolicy;
+use self::secrets::Access;
 pub use self::turns::Payer;
 use self::turns::{Turns, share};
 use crate::config::{Config, ProviderConfig};
@@ -34,19 +46,29 @@ use crate::config::{Config, ProviderConfig};
 /// Why the providers of `carrel.toml` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
-    /// The file of a key cannot be read.
-    #[error("cannot read the key of provider `{provider}` from {file}: {source}")]
-    KeyFile {
+    /// The file of a key, or of another secret, cannot be read.
+    #[error("cannot read {what} of provider `{provider}` from {file}: {source}")]
+    SecretFile {
         /// The provider's name.
         provider: String,
+        /// What the file holds: `the key`, ``the header `x` ``.
+        what: String,
         /// The file, as `carrel.toml` names it.
         file: String,
         /// Why.
         source: std::io::Error,
     },
-    /// A key holds what no HTTP header can carry.
-    #[error("the key of provider `{provider}` holds characters that no HTTP header can carry")]
-    Key {
+    /// A key or a header's value holds what no HTTP header can carry.
+    #[error("{what} of provider `{provider}` holds characters that no HTTP header can carry")]
+    Unsendable {
+        /// The provider's name.
+        provider: String,
+        /// What holds them.
+        what: String,
+    },
+    /// Its address is none.
+    #[error("`base_url` of provider `{provider}` is no address")]
+    Address {
         /// The provider's name.
         provider: String,
     },
@@ -64,15 +86,39 @@ pub enum ProviderError {
 /// Why a call to a provider brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// It did not answer in time or failed; worth another try later. The words never hold the provider's own.
+    /// It did not answer in time or failed; worth another try later.
     #[error("{0}")]
-    Unavailable(String),
+    Unavailable(Reason),
+    /// It does not take the key; an operator must look.
+    #[error("{0}")]
+    Unauthorised(Reason),
+    /// It knows neither the address nor the model; an operator must look.
+    #[error("{0}")]
+    NotFound(Reason),
+    /// What was sent is more than the model takes; less of it may be taken.
+    #[error("{0}")]
+    TooLong(Reason),
     /// It takes no such request, and would not later; another one may be taken.
     #[error("{0}")]
-    Refused(String),
+    Refused(Reason),
     /// It answered something that cannot be taken.
     #[error("{0}")]
-    Invalid(String),
+    Invalid(Reason),
+}
+
+impl CallError {
+    /// Why.
+    #[must_use]
+    pub fn reason(&self) -> &Reason {
+        match self {
+            Self::Unavailable(reason)
+            | Self::Unauthorised(reason)
+            | Self::NotFound(reason)
+            | Self::TooLong(reason)
+            | Self::Refused(reason)
+            | Self::Invalid(reason) => reason,
+        }
+    }
 }
 
 /// Who waits for a call.
@@ -84,10 +130,11 @@ pub enum Urgency {
     Background,
 }
 
-/// The providers of `carrel.toml` by name.
-#[derive(Default)]
+/// The providers of `carrel.toml` by name; cheap to clone. Clones share what bounds the calls, so that it holds over
+/// embedding, reranking and answers together.
+#[derive(Clone, Default)]
 pub struct Providers {
-    by_name: BTreeMap<String, Arc<Provider>>,
+    by_name: Arc<BTreeMap<String, Arc<Provider>>>,
 }
 
 /// A provider as one tenant calls it; cheap to clone.
@@ -101,8 +148,7 @@ pub struct Line {
 struct Provider {
     name: String,
     http: reqwest::Client,
-    endpoint: OpenAIConfig,
-    headers: HeaderMap,
+    access: Access,
     settings: ProviderConfig,
     policy: RetryPolicy,
     /// Every call holds one of these, so that no more than `max_concurrent` are under way.
@@ -110,6 +156,8 @@ struct Provider {
     /// One for each payer and [`Urgency`]: neither a tenant's short deadline shuts the door to the others, nor a build that
     /// runs into rate limits to questions.
     breakers: Mutex<HashMap<Payer, [Breaker; 2]>>,
+    /// Fields that its models refuse.
+    learnt: Learnt,
 }
 
 impl Providers {
@@ -124,11 +172,11 @@ impl Providers {
         let http = http_client()?;
         let mut by_name = BTreeMap::new();
         for (name, settings) in &config.providers {
-            let key = read_key(&config.root, name, settings)?;
-            let provider = Provider::new(name, settings, key.as_ref(), http.clone(), RetryPolicy::default())?;
+            let access = Access::open(&config.root, name, settings)?;
+            let provider = Provider::new(name, settings, access, http.clone(), RetryPolicy::default());
             by_name.insert(name.clone(), Arc::new(provider));
         }
-        Ok(Self { by_name })
+        Ok(Self { by_name: Arc::new(by_name) })
     }
 
     /// Every provider's name.
@@ -152,41 +200,17 @@ impl Providers {
 }
 
 impl Provider {
-    fn new(
-        name: &str,
-        settings: &ProviderConfig,
-        key: Option<&SecretString>,
-        http: reqwest::Client,
-        policy: RetryPolicy,
-    ) -> Result<Self, ProviderError> {
-        let bad_key = || ProviderError::Key { provider: name.to_owned() };
-        // Each of these would otherwise be taken from OPENAI_* variables and sent to whatever host this is.
-        let endpoint = OpenAIConfig::new()
-            .with_api_base(settings.base_url.trim_end_matches('/'))
-            .with_api_key("")
-            .with_org_id("")
-            .with_project_id("");
-        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        if let Some(key) = key {
-            let bearer = format!("Bearer {}", key.expose_secret());
-            let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| bad_key())?;
-            bearer.set_sensitive(true);
-            headers.insert(AUTHORIZATION, bearer);
-        }
-        Ok(Self {
+    fn new(name: &str, settings: &ProviderConfig, access: Access, http: reqwest::Client, policy: RetryPolicy) -> Self {
+        Self {
             name: name.to_owned(),
             http,
-            endpoint,
-            headers,
+            access,
             settings: settings.clone(),
             turns: Turns::new(settings.max_concurrent),
             breakers: Mutex::default(),
+            learnt: Learnt::default(),
             policy,
-        })
-    }
-
-    fn url(&self, path: &str) -> String {
-        self.endpoint.url(path)
+        }
     }
 }
 
@@ -194,7 +218,8 @@ impl Line {
     /// A provider with no key and its own retry rules, for tests.
     #[cfg(test)]
     pub(crate) fn for_tests(settings: &ProviderConfig, policy: RetryPolicy) -> Self {
-        let provider = Provider::new("stub", settings, None, http_client().unwrap(), policy).unwrap();
+        let access = Access::open(std::path::Path::new("."), "stub", settings).unwrap();
+        let provider = Provider::new("stub", settings, access, http_client().unwrap(), policy);
         Self { provider: Arc::new(provider), payer: None }
     }
 
@@ -226,19 +251,6 @@ fn http_client() -> Result<reqwest::Client, ProviderError> {
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(ProviderError::Client)
-}
-
-fn read_key(root: &Path, provider: &str, settings: &ProviderConfig) -> Result<Option<SecretString>, ProviderError> {
-    let provider = provider.to_owned();
-    match (&settings.api_key, &settings.api_key_file) {
-        (Some(_), Some(_)) => Err(ProviderError::TwoKeys { provider }),
-        (Some(key), None) => Ok(Some(key.clone())),
-        (None, Some(file)) => match std::fs::read_to_string(root.join(file)) {
-            Ok(text) => Ok(Some(SecretString::from(text.trim()))),
-            Err(source) => Err(ProviderError::KeyFile { provider, file: file.display().to_string(), source }),
-        },
-        (None, None) => Ok(None),
-    }
 }
 
 #[cfg(test)]

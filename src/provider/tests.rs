@@ -1,6 +1,5 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -66,10 +65,8 @@ async fn a_call_carries_the_key_and_nothing_else_that_identifies() {
         .respond_with(answer)
         .mount(&server)
         .await;
-    let settings = settings(&format!("{}/v1/", server.uri()));
-    let key = SecretString::from("sk-1");
-    let provider = Provider::new("p", &settings, Some(&key), http_client().unwrap(), quick()).unwrap();
-    let provider = Line { provider: Arc::new(provider), payer: None };
+    let settings = ProviderConfig { api_key: Some("sk-1".into()), ..settings(&format!("{}/v1/", server.uri())) };
+    let provider = Line::for_tests(&settings, quick());
     assert_eq!(post(&provider, LONG).await.unwrap(), "{}");
     let request = &server.received_requests().await.unwrap()[0];
     assert!(request.headers.keys().all(|name| !name.as_str().starts_with("openai-")));
@@ -91,7 +88,10 @@ async fn faults_that_may_pass_are_tried_three_times_and_others_once() {
         let error = post(&provider(&server.uri()), LONG).await.unwrap_err();
         assert!(error.to_string().contains(&status.to_string()), "{error}");
         assert_eq!(matches!(error, CallError::Refused(_)), status == 400, "{error}");
+        assert_eq!(matches!(error, CallError::Unauthorised(_)), status == 401, "{error}");
+        assert_eq!(matches!(error, CallError::NotFound(_)), status == 404, "{error}");
         assert!(!error.to_string().contains("secret"));
+        assert!(error.reason().in_full().ends_with("(it says: secret of the provider)"), "{error:?}");
         assert_eq!(calls(&server).await, attempts, "status {status}");
     }
 }
@@ -281,31 +281,4 @@ async fn a_stream_that_is_dropped_frees_its_call_and_one_that_breaks_counts_as_a
     }
     let error = read_all(&provider, LONG, 9).await.1.unwrap_err();
     assert!(error.to_string().contains("next try"), "{error}");
-}
-
-#[test]
-fn keys_come_from_the_file_or_the_setting_but_not_from_both() {
-    let root = tempfile::tempdir().unwrap();
-    std::fs::write(root.path().join("key"), "sk-file\n").unwrap();
-    let with = |inline: Option<&str>, file: Option<&str>| {
-        let settings = ProviderConfig {
-            api_key: inline.map(SecretString::from),
-            api_key_file: file.map(PathBuf::from),
-            ..settings("http://127.0.0.1:1")
-        };
-        read_key(root.path(), "p", &settings).map(|key| key.map(|key| key.expose_secret().to_owned()))
-    };
-    assert_eq!(with(None, Some("key")).unwrap().as_deref(), Some("sk-file"));
-    assert_eq!(with(Some("sk-inline"), None).unwrap().as_deref(), Some("sk-inline"));
-    assert_eq!(with(None, None).unwrap(), None);
-    assert!(matches!(with(Some("a"), Some("key")), Err(ProviderError::TwoKeys { .. })));
-    let missing = with(None, Some("absent")).unwrap_err().to_string();
-    assert!(missing.starts_with("cannot read the key of provider `p` from absent"), "{missing}");
-}
-
-#[test]
-fn a_key_that_would_break_the_header_is_refused() {
-    let key = SecretString::from("two\nlines");
-    let made = Provider::new("p", &settings("http://127.0.0.1:1"), Some(&key), http_client().unwrap(), quick());
-    assert!(matches!(made, Err(ProviderError::Key { .. })));
 }

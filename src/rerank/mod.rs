@@ -8,15 +8,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use crate::config::{Config, ModelRef};
-use crate::provider::{CallError, Line, Payer, ProviderError, Providers, Urgency};
+use crate::config::ModelRef;
+use crate::provider::{CallError, Line, Payer, Providers, Request, Urgency};
 use crate::telemetry::{self, CallOutcome, Calls};
 
 /// Largest answer that is read: 200 results take some 10 KiB, and servers that send the documents back some 1 MiB.
 const MAX_BYTES: usize = 4 << 20;
+/// Where rerankers are asked.
+const PATH: &str = "/rerank";
+/// Fields that servers refuse without saying which they mean. Jina's send the texts back unless told not to.
+const UNSURE: &[&str] = &["return_documents"];
 
 /// Why hits keep their order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,16 +71,6 @@ pub struct Reranker {
     provider: Option<Line>,
 }
 
-#[derive(Serialize)]
-struct Request<'a> {
-    model: &'a str,
-    query: &'a str,
-    documents: &'a [String],
-    top_n: usize,
-    /// Jina's servers send the texts back unless told not to; others ignore it.
-    return_documents: bool,
-}
-
 /// What is read of an answer; servers differ in the rest.
 #[derive(Deserialize)]
 struct Reply {
@@ -91,14 +85,11 @@ struct Scored {
 }
 
 impl Rerankers {
-    /// The rerankers of `carrel.toml`'s providers. Touches no network.
-    ///
-    /// # Errors
-    /// When a provider's key cannot be read or sent.
-    pub fn open(config: &Config) -> Result<Self, ProviderError> {
-        let providers = Providers::open(config)?;
+    /// The rerankers of `providers`. Touches no network.
+    #[must_use]
+    pub fn new(providers: Providers) -> Self {
         providers.names().for_each(|name| telemetry::provider_known(Calls::Rerank, name));
-        Ok(Self { providers, models: Mutex::default() })
+        Self { providers, models: Mutex::default() }
     }
 
     /// The reranker that `payer` names, the same instance each time. One of a provider that `carrel.toml` does not have
@@ -148,18 +139,21 @@ impl Reranker {
         texts: &[String],
         timeout: Duration,
     ) -> Result<Vec<Relevance>, RerankError> {
-        let request = Request {
-            model: &self.model,
-            query: question,
-            documents: texts,
-            top_n: texts.len(),
-            return_documents: false,
-        };
-        let body = serde_json::to_vec(&request).map_err(|_| self.invalid("the texts are no JSON"))?;
-        let answer = provider.post("/rerank", Bytes::from(body), Urgency::Now, timeout, MAX_BYTES).await;
-        let answer = answer.map_err(|error| match error {
-            CallError::Unavailable(reason) | CallError::Refused(reason) => self.unavailable(reason),
-            CallError::Invalid(reason) => self.invalid(&reason),
+        let fields = json!({
+            "model": self.model,
+            "query": question,
+            "documents": texts,
+            "top_n": texts.len(),
+            "return_documents": false,
+        });
+        let Value::Object(fields) = fields else { return Err(self.invalid("the texts are no JSON")) };
+        let answer = provider.ask(PATH, Request::new(fields, UNSURE), Urgency::Now, timeout, MAX_BYTES).await;
+        let answer = answer.map_err(|error| {
+            provider.log(PATH, &error);
+            match error {
+                CallError::Invalid(reason) => self.invalid(&reason.to_string()),
+                other => self.unavailable(other.to_string()),
+            }
         })?;
         let reply: Reply = serde_json::from_slice(&answer)
             .map_err(|_| self.invalid("it is no JSON of the shape of a rerank answer"))?;

@@ -92,7 +92,7 @@ async fn a_provider_that_fails_or_dawdles_is_unavailable_within_the_time() {
 
 #[tokio::test]
 async fn a_provider_that_is_not_there_is_said_to_be_missing() {
-    let rerankers = Rerankers::open(&Config::default()).unwrap();
+    let rerankers = Rerankers::new(Providers::default());
     let model = ModelRef { provider: "nobody".into(), model: "m".into() };
     let one = rerankers.get(&None, &model);
     assert!(Arc::ptr_eq(&one, &rerankers.get(&None, &model)));

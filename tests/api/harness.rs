@@ -10,7 +10,7 @@ use carrel::actors::{Desk, Faults};
 use carrel::app::{App, Twins};
 use carrel::config::Config;
 use carrel::domain::TenantId;
-use carrel::embed::{Embedders, HashEmbedder};
+use carrel::embed::{Embedder, HashEmbedder};
 use carrel::http::HttpState;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -79,8 +79,7 @@ impl Root {
         config.log.level = std::env::var("CARREL_TEST_LOG").unwrap_or_else(|_| "off".into());
         let _ = carrel::telemetry::init_logs(&config.log);
         std::fs::create_dir_all(config.tenants_dir()).unwrap();
-        let embedders = Some(hashed(&config));
-        let twins = Twins { embedders, faults, worker: Some(worker()) };
+        let twins = Twins { builtin: Some(hashed()), faults, worker: Some(worker()) };
         let listener = TcpListener::bind(config.http.bind).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let app = App::build_with(config, twins).await.unwrap();
@@ -93,9 +92,9 @@ impl Root {
     }
 }
 
-/// Embedders whose built-in one is a deterministic twin.
-pub fn hashed(config: &Config) -> Embedders {
-    Embedders::with(config, Arc::new(HashEmbedder::new(64))).unwrap()
+/// A deterministic twin of the built-in embedder.
+pub fn hashed() -> Arc<dyn Embedder> {
+    Arc::new(HashEmbedder::new(64))
 }
 
 /// The binary whose `extract-worker` reads documents.

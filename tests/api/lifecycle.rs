@@ -94,7 +94,7 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 async fn a_second_process_on_the_same_folder_refuses_to_start() {
     let app = Root::new().tenant("acme", "", APPLES).start().await;
     let config = Config::load(app.root().path()).unwrap();
-    let twins = Twins { embedders: Some(hashed(&config)), worker: Some(worker()), ..Twins::default() };
+    let twins = Twins { builtin: Some(hashed()), worker: Some(worker()), ..Twins::default() };
     let refused = App::build_with(config, twins).await.err().expect("it started").to_string();
     assert!(refused.contains("another Carrel"), "{refused}");
     app.tenant("acme").await.ask("apple harvest").await.ok();
