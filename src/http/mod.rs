@@ -10,6 +10,7 @@ pub mod context;
 mod crowd;
 mod envelope;
 pub mod extract;
+mod form_flow;
 mod guard;
 mod guests;
 mod held;

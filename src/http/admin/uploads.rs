@@ -1,11 +1,12 @@
 //! Uploads from the page: several files in one form, each stored on its own as it streams in.
 
-use axum::extract::State;
-use axum::extract::multipart::{Field, Multipart, MultipartError, MultipartRejection};
+use axum::extract::multipart::{Field, Multipart, MultipartError};
+use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::super::extract::{BODY_PATIENCE, refuse_oversize};
+use super::super::form_flow::Flow;
 use super::error::{AdminError, explain_desk};
 use super::notes::{Note, NoteLine};
 use super::request::AtTenant;
@@ -51,13 +52,14 @@ pub async fn upload(
     State(state): State<AdminState>,
     at: AtTenant,
     headers: HeaderMap,
-    form: Result<Multipart, MultipartRejection>,
+    request: Request,
 ) -> Result<Response, AdminError> {
     let limit = state.http.config.http.max_upload_bytes;
     // Before a byte of the body is read, where the browser says how much there is.
     refuse_oversize(&headers, most_bytes(limit)).map_err(|_| AdminError::UploadTooLarge { limit })?;
-    let form = form.map_err(|_| AdminError::BadForm)?;
-    let outcomes = receive(&state, &at, form).await;
+    let (request, flow) = Flow::measure(request);
+    let form = Multipart::from_request(request, &()).await.map_err(|_| AdminError::BadForm)?;
+    let outcomes = receive(&state, &at, form, &flow).await;
     if outcomes.iter().all(|outcome| outcome.result.is_err())
         && outcomes.iter().any(|outcome| outcome.result.as_ref().is_err_and(Refusal::is_size))
     {
@@ -69,14 +71,14 @@ pub async fn upload(
 }
 
 /// Takes the files one after the other; a bad one fails alone, a broken connection ends it.
-async fn receive(state: &AdminState, at: &AtTenant, mut form: Multipart) -> Vec<Outcome> {
+async fn receive(state: &AdminState, at: &AtTenant, mut form: Multipart, flow: &Flow) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     loop {
-        match patiently(form.next_field()).await {
+        match patiently(form.next_field(), flow).await {
             Ok(Some(field)) => {
                 let Some(sent) = field.file_name().filter(|name| !name.is_empty()) else { continue };
                 let name = base_name(sent).to_owned();
-                let result = store(state, at, field, &name).await;
+                let result = store(state, at, field, flow, &name).await;
                 let broken = matches!(result, Err(Refusal::Broken(_) | Refusal::Stalled));
                 outcomes.push(Outcome { name, result });
                 if broken {
@@ -92,10 +94,16 @@ async fn receive(state: &AdminState, at: &AtTenant, mut form: Multipart) -> Vec<
     }
 }
 
-async fn store(state: &AdminState, at: &AtTenant, mut field: Field<'_>, name: &str) -> Result<(), Refusal> {
+async fn store(
+    state: &AdminState,
+    at: &AtTenant,
+    mut field: Field<'_>,
+    flow: &Flow,
+    name: &str,
+) -> Result<(), Refusal> {
     let id = document_id(name).ok_or(Refusal::Name)?;
     let mut upload = at.desk.begin_upload().await.map_err(Refusal::Desk)?;
-    while let Some(piece) = patiently(field.chunk()).await? {
+    while let Some(piece) = patiently(field.chunk(), flow).await? {
         upload.write(&piece).await.map_err(|error| Refusal::Desk(error.into()))?;
     }
     let kept = at.desk.finish_upload(upload, id, name.to_owned(), Attributes::new(), at.who.name()).await;
@@ -105,8 +113,9 @@ async fn store(state: &AdminState, at: &AtTenant, mut field: Field<'_>, name: &s
 }
 
 /// Waits for the browser's next piece, but not for ever.
-async fn patiently<T>(next: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Refusal> {
+async fn patiently<T>(next: impl Future<Output = Result<T, MultipartError>>, flow: &Flow) -> Result<T, Refusal> {
     let came = tokio::time::timeout(BODY_PATIENCE, next).await.map_err(|_| Refusal::Stalled)?;
+    flow.taken();
     came.map_err(Refusal::Broken)
 }
 

@@ -5,6 +5,7 @@ use axum::extract::{FromRequest, Request};
 
 use super::super::codes::Code;
 use super::super::extract::{BODY_PATIENCE, is_past_limit, refuse_oversize};
+use super::super::form_flow::Flow;
 use super::super::problem::ApiError;
 use super::attributes;
 use crate::actors::{Desk, DeskError, Upload};
@@ -24,10 +25,11 @@ const MAX_NAME: usize = 255;
 /// When the form is wrong or too large, or the desk refuses; then nothing has changed.
 pub async fn receive(desk: &Desk, request: Request, limit: u64, by: &str) -> Result<Upload, ApiError> {
     refuse_oversize(request.headers(), limit + FORM_OVERHEAD).map_err(|_| too_large(limit))?;
+    let (request, flow) = Flow::measure(request);
     let multipart = Multipart::from_request(request, &()).await.map_err(|_| {
         ApiError::new(Code::UnsupportedMediaType, "send the file as `Content-Type: multipart/form-data; boundary=…`")
     })?;
-    let mut form = Form { limit, file: None, id: None, attributes: None };
+    let mut form = Form { limit, flow, file: None, id: None, attributes: None };
     form.read(multipart, || desk.begin_upload()).await?;
     let (writer, file_name) = form.file.ok_or_else(|| wrong("it has no field `file`"))?;
     let id = form.id.map_or_else(|| default_id(&file_name), Ok)?;
@@ -37,6 +39,7 @@ pub async fn receive(desk: &Desk, request: Request, limit: u64, by: &str) -> Res
 
 struct Form {
     limit: u64,
+    flow: Flow,
     file: Option<(UploadWriter, String)>,
     id: Option<DocumentId>,
     attributes: Option<Attributes>,
@@ -47,7 +50,7 @@ impl Form {
     where
         B: Future<Output = Result<UploadWriter, DeskError>>,
     {
-        while let Some(field) = patiently(multipart.next_field(), self.limit).await? {
+        while let Some(field) = self.patiently(multipart.next_field()).await? {
             let name = field.name().unwrap_or_default().to_owned();
             match name.as_str() {
                 "file" if self.file.is_none() => self.file = Some(self.store(field, begin().await?).await?),
@@ -70,7 +73,7 @@ impl Form {
     async fn store(&self, mut field: Field<'_>, mut writer: UploadWriter) -> Result<(UploadWriter, String), ApiError> {
         let file_name = field.file_name().unwrap_or_default().to_owned();
         let mut written = 0;
-        while let Some(piece) = patiently(field.chunk(), self.limit).await? {
+        while let Some(piece) = self.patiently(field.chunk()).await? {
             written += piece.len() as u64;
             if written > self.limit {
                 return Err(too_large(self.limit));
@@ -83,7 +86,7 @@ impl Form {
     /// A field that must fit into memory; one byte more than `most` is enough to refuse it.
     async fn small(&self, mut field: Field<'_>, most: usize) -> Result<Vec<u8>, ApiError> {
         let mut bytes = Vec::new();
-        while let Some(piece) = patiently(field.chunk(), self.limit).await? {
+        while let Some(piece) = self.patiently(field.chunk()).await? {
             bytes.extend_from_slice(&piece[..piece.len().min(most + 1 - bytes.len())]);
             if bytes.len() > most {
                 let name = field.name().unwrap_or_default();
@@ -92,15 +95,20 @@ impl Form {
         }
         Ok(bytes)
     }
-}
 
-/// Waits for the client's next piece, but not for ever.
-async fn patiently<T>(
-    next: impl Future<Output = Result<Option<T>, MultipartError>>,
-    limit: u64,
-) -> Result<Option<T>, ApiError> {
-    let came = tokio::time::timeout(BODY_PATIENCE, next).await.map_err(|_| ApiError::plain(Code::BodyTimeout))?;
-    came.map_err(|error| if is_past_limit(&error) { too_large(limit) } else { wrong(&error.body_text()) })
+    /// Waits for the client's next piece, but not for ever.
+    async fn patiently<T>(
+        &self,
+        next: impl Future<Output = Result<Option<T>, MultipartError>>,
+    ) -> Result<Option<T>, ApiError> {
+        let came = tokio::time::timeout(BODY_PATIENCE, next).await.map_err(|_| ApiError::plain(Code::BodyTimeout))?;
+        self.flow.taken();
+        came.map_err(|error| match error {
+            _ if self.flow.is_stuck() => wrong("the head of a part of it is too long"),
+            error if is_past_limit(&error) => too_large(self.limit),
+            error => wrong(&error.body_text()),
+        })
+    }
 }
 
 fn too_large(limit: u64) -> ApiError {
@@ -149,7 +157,7 @@ mod tests {
     /// Reads a form whose file nobody takes.
     async fn read(body: String) -> Result<Form, Code> {
         let multipart = Multipart::from_request(request(body), &()).await.unwrap();
-        let mut form = Form { limit: 1000, file: None, id: None, attributes: None };
+        let mut form = Form { limit: 1000, flow: Flow::default(), file: None, id: None, attributes: None };
         let read = form.read(multipart, || std::future::ready(Err(DeskError::Busy))).await;
         read.map(|()| form).map_err(|error| error.code())
     }
@@ -187,7 +195,7 @@ mod tests {
         use tower::ServiceExt;
         let take = async |request: Request| {
             let multipart = Multipart::from_request(request, &()).await.unwrap();
-            let mut form = Form { limit: 1000, file: None, id: None, attributes: None };
+            let mut form = Form { limit: 1000, flow: Flow::default(), file: None, id: None, attributes: None };
             form.read(multipart, || std::future::ready(Err(DeskError::Busy))).await
         };
         let app = axum::Router::new().route("/", post(take).layer(DefaultBodyLimit::max(2000)));
