@@ -16,20 +16,31 @@ use super::refusal::DeskError;
 use super::removal::write_durably;
 use super::work::{begin, blocking, desk_error, finish};
 use crate::access::Operator;
-use crate::backup::{self, BackupError, CURRENT, Checked, DOCUMENTS, INDEX, LEDGER, SETTINGS};
+use crate::backup::{self, BackupError, CURRENT, Checked, DOCUMENTS, INDEX, LEDGER, RowReader, SETTINGS};
 use crate::config::{Config, TenantSettings};
 use crate::domain::{Job, JobCounts, JobId, JobKind, JobProblem, JobState, StageName, TenantId};
 use crate::engine::BuildError;
 use crate::index::{Generations, IndexError};
-use crate::ledger::{Ledger, Rows};
+use crate::ledger::Ledger;
 use crate::store;
 
 /// Begins the names of folders that are unpacked to, under `data/` and `documents/`.
 const STAGED: &str = ".restoring-";
 /// Names, in the staged folder, the tenant whose folders are being moved into place.
 const IN_PLACE: &str = "in-place";
+/// The folder, in the staged one, that becomes `data/<id>`.
+const STAGED_INDEX: &str = "index-and-current";
 /// How long a reply waits for the restored tenant to answer.
 const OPENING: Duration = Duration::from_secs(10);
+
+/// Where a backup comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A file that somebody sent: nothing in it is believed unchecked.
+    Outside,
+    /// This process wrote it a moment ago.
+    Here,
+}
 
 /// A tenant that was made of a backup.
 pub struct Restored {
@@ -55,9 +66,21 @@ impl Tenants {
     /// [`DeskError::Backup`], [`DeskError::TenantExists`], [`DeskError::Quota`], [`DeskError::Settings`], or the disk's
     /// refusal; then nothing has changed.
     pub async fn restore(&self, operator: &Operator, file: File, id: Option<TenantId>) -> Result<Restored, DeskError> {
+        self.restore_from(Origin::Outside, operator, file, id).await
+    }
+
+    async fn restore_from(
+        &self,
+        origin: Origin,
+        operator: &Operator,
+        file: File,
+        id: Option<TenantId>,
+    ) -> Result<Restored, DeskError> {
         // A task of its own: a caller who leaves now does not stop it half-way.
-        let (tenants, by) = (self.clone(), operator.subject().to_owned());
-        tokio::spawn(async move { tenants.bring_in(file, id, &by).await }).await.map_err(|_| DeskError::Unresponsive)?
+        let tenants = self.clone();
+        let by = operator.subject().to_owned();
+        let restoring = tokio::spawn(async move { tenants.bring_in(origin, file, id, &by).await });
+        restoring.await.map_err(|_| DeskError::Unresponsive)?
     }
 
     /// Makes a tenant `to` that is what `from` is now. Nothing is embedded again.
@@ -69,16 +92,22 @@ impl Tenants {
         let source = self.desk_for(operator, from)?.gather().await?;
         let file = self.receive(operator).await?;
         let file = blocking(move || Ok(source.write(file))).await.map_err(desk_error)??;
-        self.restore(operator, file, Some(to)).await
+        self.restore_from(Origin::Here, operator, file, Some(to)).await
     }
 
-    async fn bring_in(&self, file: File, id: Option<TenantId>, by: &str) -> Result<Restored, DeskError> {
+    async fn bring_in(
+        &self,
+        origin: Origin,
+        file: File,
+        id: Option<TenantId>,
+        by: &str,
+    ) -> Result<Restored, DeskError> {
         let checked = blocking(move || Ok(backup::verify(file, store::is_stored))).await.map_err(desk_error)??;
         let id = id.unwrap_or_else(|| checked.header.tenant.clone());
         self.must_be_free(&id).await?;
         let mut job = Job::queued(JobKind::Restore, None, by);
         begin(&mut job);
-        let outcome = self.unpack_and_adopt(&id, checked, &mut job).await;
+        let outcome = self.unpack_and_adopt(origin, &id, checked, &mut job).await;
         match &outcome {
             Ok(()) => finish(&mut job, JobState::Done, None),
             Err(error) => finish(&mut job, JobState::Failed, Some(JobProblem::new(code(error), error.to_string()))),
@@ -91,14 +120,20 @@ impl Tenants {
         outcome.map(|()| Restored { id, job_id })
     }
 
-    async fn unpack_and_adopt(&self, id: &TenantId, checked: Checked, job: &mut Job) -> Result<(), DeskError> {
+    async fn unpack_and_adopt(
+        &self,
+        origin: Origin,
+        id: &TenantId,
+        checked: Checked,
+        job: &mut Job,
+    ) -> Result<(), DeskError> {
         let ledger = &self.0.shared.ledger;
         let (documents_total, bytes) = documents_of(&checked);
         job.counts = JobCounts { documents_total, bytes, ..JobCounts::default() };
         job.stage = Some(StageName::Check);
         ledger.save_job(id, job.clone()).await?;
         let config = self.0.shared.config.clone();
-        let unpacked = blocking(move || Ok(Unpacked::new(checked, &config))).await.map_err(desk_error)?;
+        let unpacked = blocking(move || Ok(Unpacked::new(origin, checked, &config))).await.map_err(desk_error)?;
         let unpacked = Arc::new(unpacked?);
         let _changing = self.0.changing.lock().await;
         self.must_be_free(id).await?;
@@ -145,9 +180,25 @@ impl Tenants {
     async fn put_in_place(&self, id: &TenantId, unpacked: &Arc<Unpacked>) -> Result<(), DeskError> {
         let (config, to, folders) = (self.0.shared.config.clone(), id.clone(), Arc::clone(unpacked));
         blocking(move || folders.put(&config, &to)).await.map_err(desk_error)?;
-        self.0.shared.ledger.save_sections(id, unpacked.sections.clone()).await?;
+        for name in &unpacked.sections {
+            self.save_section(id, unpacked, name).await?;
+        }
         let (file, settings) = (self.file(id), Arc::clone(unpacked));
         blocking(move || Ok(write_durably(&file, settings.file.as_bytes())?)).await.map_err(desk_error)
+    }
+
+    /// Writes what the ledger is to know, a few rows at a time.
+    async fn save_section(&self, id: &TenantId, unpacked: &Unpacked, name: &str) -> Result<(), DeskError> {
+        let mut rows = unpacked.rows(name)?;
+        loop {
+            let next = blocking(move || Ok(rows.next(Ledger::ROWS_AT_ONCE).map(|batch| (batch, rows))));
+            let batch;
+            (batch, rows) = next.await.map_err(desk_error)??;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.0.shared.ledger.save_rows(id, name, batch).await?;
+        }
     }
 
     /// Takes away what a restore that did not come to its end has put in place.
@@ -235,34 +286,45 @@ struct Unpacked {
     settings: TenantSettings,
     /// The tenant's file.
     file: String,
-    sections: Vec<Rows>,
+    /// The names of the ledger's sections, whose rows were unpacked beside the index.
+    sections: Vec<String>,
 }
 
 impl Unpacked {
-    fn new(mut checked: Checked, config: &Config) -> Result<Self, DeskError> {
+    fn new(origin: Origin, mut checked: Checked, config: &Config) -> Result<Self, DeskError> {
         let failed = |error: io::Error| DeskError::from(BackupError::io("unpack")(error));
+        let file = std::mem::take(&mut checked.settings);
+        let settings =
+            TenantSettings::parse(SETTINGS, &file, config).map_err(|error| DeskError::Settings(error.to_string()))?;
+        within_quota(&checked, &settings)?;
+        let sections = sections_of(&checked)?;
         fs::create_dir_all(config.documents_dir()).map_err(failed)?;
         let folder = |parent: &Path| tempfile::Builder::new().prefix(STAGED).tempdir_in(parent);
         let staged = folder(&config.data_dir()).map_err(failed)?;
         let documents = folder(&config.documents_dir()).map_err(failed)?;
-        let index = staged.path().join("index-and-current");
+        let index = staged.path().join(STAGED_INDEX);
         fs::create_dir(&index).map_err(failed)?;
-        let mut kept = Vec::new();
-        let place = |path: &str| match path.strip_prefix(DOCUMENTS) {
+        checked.unpack(|path| match path.strip_prefix(DOCUMENTS) {
             Some(document) => Some(documents.path().join(document)),
+            None if origin == Origin::Outside && path.starts_with(INDEX) && Generations::is_graph(path) => None,
             None if path == CURRENT || path.starts_with(INDEX) => Some(index.join(path)),
-            None => None,
-        };
-        checked.unpack(place, |path, content| kept.push((path.to_owned(), content)))?;
-        let (file, sections) = understood(kept)?;
-        let settings =
-            TenantSettings::parse(SETTINGS, &file, config).map_err(|error| DeskError::Settings(error.to_string()))?;
-        within_quota(&checked, &settings)?;
+            None => path.starts_with(LEDGER).then(|| staged.path().join(path)),
+        })?;
+        let unpacked = Self { staged, documents, settings, file, sections };
+        for name in &unpacked.sections {
+            check_rows(unpacked.rows(name)?, name)?;
+        }
         opens(&index)?;
-        for folder in [staged.path(), documents.path()] {
+        for folder in [unpacked.staged.path(), unpacked.documents.path()] {
             sync_all(folder).map_err(failed)?;
         }
-        Ok(Self { staged, documents, settings, file, sections })
+        Ok(unpacked)
+    }
+
+    /// The rows of a section.
+    fn rows(&self, name: &str) -> Result<RowReader, BackupError> {
+        let entry = format!("{LEDGER}{name}.jsonl");
+        RowReader::open(&self.staged.path().join(&entry), &entry)
     }
 
     /// Notes what is about to happen, then moves the folders.
@@ -274,7 +336,7 @@ impl Unpacked {
             File::open(folder)?.sync_all()?;
         }
         let (data, documents) = (config.data_dir().join(id.as_str()), config.documents_dir().join(id.as_str()));
-        fs::rename(self.staged.path().join("index-and-current"), data)?;
+        fs::rename(self.staged.path().join(STAGED_INDEX), data)?;
         fs::rename(self.documents.path(), documents)?;
         for folder in [config.data_dir(), config.documents_dir()] {
             File::open(folder)?.sync_all()?;
@@ -283,21 +345,27 @@ impl Unpacked {
     }
 }
 
-/// The settings and the ledger's sections, read.
-fn understood(kept: Vec<(String, Vec<u8>)>) -> Result<(String, Vec<Rows>), BackupError> {
-    let (mut file, mut sections) = (String::new(), Vec::new());
-    for (path, content) in kept {
-        let text = String::from_utf8(content).map_err(|_| BackupError::damaged(&path, "it is no text"))?;
-        let Some(name) = path.strip_prefix(LEDGER).and_then(|name| name.strip_suffix(".jsonl")) else {
-            file = text;
-            continue;
-        };
-        let rows = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
-        let rows = rows.map_err(|_| BackupError::damaged(&path, "a line of it is no JSON"))?;
-        sections.push(Rows { name: name.to_owned(), rows });
+/// The names of a backup's sections, all of which must be known.
+fn sections_of(checked: &Checked) -> Result<Vec<String>, BackupError> {
+    let paths = checked.entries.iter().map(|mark| mark.path.as_str());
+    let names = paths.filter_map(|path| path.strip_prefix(LEDGER)?.strip_suffix(".jsonl"));
+    let known = |name: &str| {
+        let unknown = || BackupError::damaged("the ledger", format!("there is no section `{name}`"));
+        Ledger::knows_section(name).then(|| name.to_owned()).ok_or_else(unknown)
+    };
+    names.map(known).collect()
+}
+
+/// Refuses rows that the ledger could not keep.
+fn check_rows(mut rows: RowReader, name: &str) -> Result<(), BackupError> {
+    loop {
+        let batch = rows.next(Ledger::ROWS_AT_ONCE)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let checked = batch.iter().try_for_each(|row| Ledger::check_row(name, row));
+        checked.map_err(|reason| BackupError::damaged("the ledger", reason))?;
     }
-    Ledger::check_sections(&sections).map_err(|reason| BackupError::damaged("the ledger", reason))?;
-    Ok((file, sections))
 }
 
 /// Refuses a tenant that would keep more than its own settings allow.
@@ -325,10 +393,10 @@ fn documents_of(checked: &Checked) -> (u64, u64) {
     (documents, bytes)
 }
 
-/// Opens the index as a start would, so that one that does not is refused before it is anybody's.
+/// Opens the index as a start would, so that one that does not is refused before it is anybody's, and makes its graphs.
 fn opens(index: &Path) -> Result<(), DeskError> {
-    match Generations::new(index).open_current() {
-        Ok(_) => Ok(()),
+    match Generations::new(index).complete() {
+        Ok(()) => Ok(()),
         Err(IndexError::Damaged { file, reason, .. }) => Err(BackupError::damaged(&file, reason).into()),
         Err(IndexError::Newer { found, known, .. }) => Err(BackupError::Newer { found, known }.into()),
         Err(error) => Err(error.into()),

@@ -15,6 +15,7 @@
 //! It is an uncompressed tar file of plain files, so `tar -tf` lists it.
 
 mod read;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -24,6 +25,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 pub use read::{Checked, verify};
+pub use rows::RowReader;
 pub use write::Archive;
 
 use crate::domain::{ContentHash, TenantId, Timestamp};
@@ -44,6 +46,9 @@ pub const INDEX: &str = "index/";
 pub const DOCUMENTS: &str = "documents/";
 /// Begins the names of the ledger's sections.
 pub const LEDGER: &str = "ledger/";
+
+/// The longest name of a file or folder that a file system takes, bytes.
+const LONGEST_NAME: usize = 255;
 
 /// What a backup is of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -146,7 +151,8 @@ impl BackupError {
 fn is_placed(path: &str, is_document: fn(&str) -> bool) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     let climbs = parts.iter().any(|part| matches!(*part, "" | "." | ".."));
-    if climbs || path.contains('\\') || path.chars().any(char::is_control) {
+    let long = parts.iter().any(|part| part.len() > LONGEST_NAME);
+    if climbs || long || path.contains('\\') || path.chars().any(char::is_control) {
         return false;
     }
     if let Some(document) = path.strip_prefix(DOCUMENTS) {

@@ -10,9 +10,16 @@ use super::write::manifest_header;
 use super::{BackupError, FORMAT, HEADER, Header, MANIFEST, Manifest, Mark, SETTINGS, is_placed};
 use crate::domain::ContentHash;
 
-/// The largest header and manifest: room for a million entries, and too little to fill the memory.
+/// The largest header.
 const HEADER_BYTES: u64 = 64 << 10;
-const MANIFEST_BYTES: u64 = 512 << 20;
+/// The largest tenant's file: its longest prompt is far below that.
+const SETTINGS_BYTES: u64 = 1 << 20;
+/// The most entries: half a million uploads, which are two files each.
+const MOST_ENTRIES: usize = 1_000_000;
+/// Bytes of the manifest for each entry, beside six for each byte of its name, which is what JSON may make of one.
+const MARK_BYTES: u64 = 256;
+/// The largest header by which tar says what fits into no header of its own: the longest name of an entry.
+const EXTENSION_BYTES: u64 = 4 << 10;
 /// A tar file is made of blocks of this size, and ends with two that are empty.
 const BLOCK: u64 = 512;
 
@@ -23,11 +30,14 @@ pub struct Checked {
     pub header: Header,
     /// Its entries, in order, header and manifest apart.
     pub entries: Vec<Mark>,
+    /// The tenant's file, [`SETTINGS`].
+    pub settings: String,
 }
 
 /// What a first reading found.
 struct Found {
     header: Header,
+    settings: Vec<u8>,
     marks: Vec<Mark>,
     manifest: Vec<u8>,
     /// Where the manifest's header and content begin.
@@ -39,6 +49,7 @@ struct Found {
 /// # Errors
 /// [`BackupError::Foreign`], [`BackupError::Damaged`], [`BackupError::Newer`], or the disk's refusal.
 pub fn verify(mut file: File, is_document: fn(&str) -> bool) -> Result<Checked, BackupError> {
+    check_headers(&mut file)?;
     let mut found = first_reading(&mut file, is_document)?;
     let manifest = unsealed(&found.manifest)?;
     for (listed, read) in manifest.entries.iter().zip(&mut found.marks) {
@@ -66,16 +77,14 @@ pub fn verify(mut file: File, is_document: fn(&str) -> bool) -> Result<Checked, 
     if !found.marks.iter().any(|mark| mark.path == SETTINGS) {
         return Err(BackupError::damaged(SETTINGS, "it is missing"));
     }
+    let settings = String::from_utf8(found.settings).map_err(|_| BackupError::damaged(SETTINGS, "it is no text"))?;
     found.marks.remove(0);
-    Ok(Checked { file, header: found.header, entries: found.marks })
+    Ok(Checked { file, header: found.header, entries: found.marks, settings })
 }
 
-/// Reads all entries once; nothing of them is trusted yet.
-fn first_reading(file: &mut File, is_document: fn(&str) -> bool) -> Result<Found, BackupError> {
-    file.rewind().map_err(BackupError::io("read"))?;
-    let mut tar = tar::Archive::new(BufReader::new(&*file));
-    let (mut header, mut manifest, mut marks, mut names) = (None, None, Vec::new(), HashSet::new());
-    let unread = |error: io::Error, begun: bool| match error.kind() {
+/// What failed while an archive was read: before anything of a backup was seen, it is none.
+fn unread(error: io::Error, begun: bool) -> BackupError {
+    match error.kind() {
         io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof if !begun => {
             BackupError::Foreign
         }
@@ -83,7 +92,38 @@ fn first_reading(file: &mut File, is_document: fn(&str) -> bool) -> Result<Found
             BackupError::damaged("the archive", "it is cut short or is no archive")
         }
         _ => BackupError::io("read")(error),
-    };
+    }
+}
+
+/// Looks at the headers alone, before the library is let at the archive: it reads headers that extend others, such as long names,
+/// whole into memory, however large they say they are.
+fn check_headers(file: &mut File) -> Result<(), BackupError> {
+    file.rewind().map_err(BackupError::io("read"))?;
+    let mut tar = tar::Archive::new(&*file);
+    let entries = tar.entries_with_seek().map_err(|error| unread(error, false))?;
+    for (count, entry) in entries.raw(true).enumerate() {
+        let entry = entry.map_err(|error| unread(error, count > 0))?;
+        let extends = !entry.header().entry_type().is_file();
+        if extends && entry.size() > EXTENSION_BYTES {
+            return Err(BackupError::damaged("the archive", "the name of an entry is too long"));
+        }
+        // Each entry may have one header more, for its name.
+        if count > 2 * MOST_ENTRIES {
+            return Err(BackupError::damaged("the archive", format!("it has more than {MOST_ENTRIES} entries")));
+        }
+    }
+    Ok(())
+}
+
+/// Reads all entries once; nothing of them is trusted yet.
+fn first_reading(file: &mut File, is_document: fn(&str) -> bool) -> Result<Found, BackupError> {
+    file.rewind().map_err(BackupError::io("read"))?;
+    let mut tar = tar::Archive::new(BufReader::new(&*file));
+    let mut header = None;
+    let mut settings = Vec::new();
+    let mut manifest = None;
+    let mut marks: Vec<Mark> = Vec::new();
+    let mut names = HashSet::new();
     for entry in tar.entries().map_err(|error| unread(error, false))? {
         let begun = header.is_some();
         let mut entry = entry.map_err(|error| unread(error, begun))?;
@@ -105,24 +145,35 @@ fn first_reading(file: &mut File, is_document: fn(&str) -> bool) -> Result<Found
         }
         if path == MANIFEST {
             let at = (entry.raw_header_position(), entry.raw_file_position());
-            manifest = Some((small(&mut entry, MANIFEST, MANIFEST_BYTES)?, at));
+            manifest = Some((small(&mut entry, MANIFEST, manifest_bytes(&marks))?, at));
             continue;
         }
-        let content = if path == HEADER { Some(small(&mut entry, HEADER, HEADER_BYTES)?) } else { None };
+        let content = match path.as_str() {
+            HEADER => Some(small(&mut entry, HEADER, HEADER_BYTES)?),
+            SETTINGS => Some(small(&mut entry, SETTINGS, SETTINGS_BYTES)?),
+            _ => None,
+        };
         let mut hasher = blake3::Hasher::new();
         match &content {
             Some(content) => _ = hasher.update(content),
             None => _ = hasher.update_reader(&mut entry).map_err(|error| unread(error, true))?,
         }
-        if let Some(content) = &content {
-            header = Some(head(content)?);
+        match content {
+            Some(content) if path == HEADER => header = Some(head(&content)?),
+            Some(content) => settings = content,
+            None => {}
         }
         marks.push(Mark { path, bytes: hasher.count(), blake3: hasher.finalize().into(), modified_ns: None });
     }
     let header = header.ok_or(BackupError::Foreign)?;
     let (manifest, manifest_at) =
         manifest.ok_or_else(|| BackupError::damaged(MANIFEST, "it is missing: the backup is cut short"))?;
-    Ok(Found { header, marks, manifest, manifest_at })
+    Ok(Found { header, settings, marks, manifest, manifest_at })
+}
+
+/// The largest manifest that can be true of these entries.
+fn manifest_bytes(marks: &[Mark]) -> u64 {
+    marks.iter().map(|mark| 6 * mark.path.len() as u64 + MARK_BYTES).sum::<u64>() + MARK_BYTES
 }
 
 /// An entry that must fit into memory.
@@ -180,16 +231,12 @@ impl Checked {
         those.fold((0, 0), |(bytes, count), mark| (bytes + mark.bytes, count + 1))
     }
 
-    /// Writes every entry where `place` says, durably and with the times it had; those without a place are handed to
-    /// `keep`. The folders must be nobody else's.
+    /// Writes every entry where `place` says, durably and with the times it had; those without a place are passed over. The
+    /// folders must be nobody else's.
     ///
     /// # Errors
     /// When the disk refuses, or the file has changed since it was checked.
-    pub fn unpack(
-        &mut self,
-        place: impl Fn(&str) -> Option<std::path::PathBuf>,
-        mut keep: impl FnMut(&str, Vec<u8>),
-    ) -> Result<(), BackupError> {
+    pub fn unpack(&mut self, place: impl Fn(&str) -> Option<std::path::PathBuf>) -> Result<(), BackupError> {
         let failed = BackupError::io("unpack");
         self.file.rewind().map_err(&failed)?;
         let mut tar = tar::Archive::new(BufReader::new(&self.file));
@@ -197,15 +244,8 @@ impl Checked {
         for mark in &self.entries {
             let changed = || BackupError::damaged(&mark.path, "the file changed while it was read");
             let mut entry = entries.next().ok_or_else(changed)?.map_err(&failed)?;
-            let hash = if let Some(path) = place(&mark.path) {
-                write(&mut entry, &path, mark.modified_ns).map_err(&failed)?
-            } else {
-                let content = small(&mut entry, &mark.path, MANIFEST_BYTES)?;
-                let hash = ContentHash::of(&content);
-                keep(&mark.path, content);
-                hash
-            };
-            if hash != mark.blake3 {
+            let Some(path) = place(&mark.path) else { continue };
+            if write(&mut entry, &path, mark.modified_ns).map_err(&failed)? != mark.blake3 {
                 return Err(changed());
             }
         }

@@ -39,13 +39,9 @@ fn what_was_written_is_read_back_with_its_times() {
     assert_eq!((checked.header.tenant.as_str(), checked.entries.len()), ("acme", 4));
     assert_eq!(checked.weigh(DOCUMENTS), (17, 1));
     let folder = tempfile::tempdir().unwrap();
-    let mut kept = Vec::new();
-    let place = |path: &str| path.strip_prefix(DOCUMENTS).map(|path| folder.path().join(path));
-    checked.unpack(place, |path, content| kept.push((path.to_owned(), content.len()))).unwrap();
-    assert_eq!(
-        kept.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(),
-        [SETTINGS, "ledger/documents.jsonl", "index/7/tantivy/meta.json"]
-    );
+    checked.unpack(|path| path.strip_prefix(DOCUMENTS).map(|path| folder.path().join(path))).unwrap();
+    assert_eq!(checked.settings, "name = \"Acme\"\n");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "what has no place is passed over");
     let document = folder.path().join("deep/".repeat(40)).join("Straße.md");
     assert_eq!(std::fs::read_to_string(&document).unwrap(), "Grüße aus Köln");
     let time = document.metadata().unwrap().modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -133,4 +129,45 @@ fn a_failure_of_the_disk_is_told_without_a_path() {
     let missing = tempfile::tempdir_in("/no/such/folder").unwrap_err();
     assert!(missing.to_string().contains("/no/such/folder"));
     assert_eq!(BackupError::io("unpack")(missing).to_string(), "cannot unpack the backup: entity not found");
+}
+
+/// An archive whose second entry is a header of `kind` that says it has `bytes` more.
+fn with_extension(kind: tar::EntryType, bytes: usize) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let head = serde_json::to_vec(&header()).unwrap();
+    let mut plain = tar::Header::new_gnu();
+    plain.set_size(head.len() as u64);
+    tar.append_data(&mut plain, HEADER, head.as_slice()).unwrap();
+    let mut extension = tar::Header::new_gnu();
+    extension.set_entry_type(kind);
+    extension.set_size(bytes as u64);
+    tar.append_data(&mut extension, "././@LongLink", vec![b'a'; bytes].as_slice()).unwrap();
+    tar.into_inner().unwrap()
+}
+
+#[test]
+fn headers_that_extend_others_are_refused_before_they_are_read() {
+    for kind in [tar::EntryType::GNULongName, tar::EntryType::GNULongLink, tar::EntryType::XHeader] {
+        let error = refused(&with_extension(kind, 1 << 20)).unwrap();
+        assert!(error.to_string().contains("the name of an entry is too long"), "{error}");
+    }
+}
+
+#[test]
+fn a_manifest_larger_than_its_entries_explain_is_refused() {
+    let mut archive = Archive::begin(Vec::new(), &header()).unwrap();
+    archive.add(SETTINGS, b"").unwrap();
+    archive.add(MANIFEST, &vec![b' '; 1 << 20]).unwrap();
+    let error = refused(&archive.finish().unwrap()).unwrap();
+    assert!(error.to_string().contains("manifest.json") && error.to_string().contains("larger than"), "{error}");
+}
+
+#[test]
+fn settings_and_names_have_a_length() {
+    let mut archive = Archive::begin(Vec::new(), &header()).unwrap();
+    archive.add(SETTINGS, &vec![b'#'; 2 << 20]).unwrap();
+    assert!(refused(&archive.finish().unwrap()).unwrap().to_string().contains("settings.toml"));
+    let mut archive = Archive::begin(Vec::new(), &header()).unwrap();
+    archive.add(&format!("{DOCUMENTS}{}.md", "n".repeat(400)), b"x").unwrap();
+    assert!(refused(&archive.finish().unwrap()).unwrap().to_string().contains("has no place"));
 }

@@ -33,12 +33,17 @@ pub struct Expected {
 }
 
 impl Golden {
+    /// The id of a question, whatever its case.
+    #[must_use]
+    pub fn id_of(question: &str) -> String {
+        ContentHash::of(question.to_lowercase().as_bytes()).to_string()[..16].to_owned()
+    }
+
     /// A golden question.
     #[must_use]
     pub fn new(question: &str, expect: Vec<Expected>, by: &str) -> Self {
         let question = question.trim().to_owned();
-        let id = ContentHash::of(question.to_lowercase().as_bytes()).to_string()[..16].to_owned();
-        Self { id, question, expect, created_by: by.to_owned(), created_at: Timestamp::now() }
+        Self { id: Self::id_of(&question), question, expect, created_by: by.to_owned(), created_at: Timestamp::now() }
     }
 }
 

@@ -338,7 +338,11 @@ impl Generations {
             other => other.map_err(IndexError::io("read"))?,
         };
         let json = files::unseal(&content).map_err(bad_current)?;
-        serde_json::from_str(json).map(Some).map_err(|_| bad_current("it names no generations"))
+        let current: Current = serde_json::from_str(json).map_err(|_| bad_current("it names no generations"))?;
+        if current.highest == u64::MAX {
+            return Err(bad_current("no number is left for another generation"));
+        }
+        Ok(Some(current))
     }
 
     /// What `current` says, or the start of a new one that gives no number again.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{DocumentRecord, DocumentTotals, Ledger, Listed, Page, ROWS_AT_ONCE, Result, lists};
+use super::{DocumentRecord, DocumentTotals, Ledger, Listed, Page, Result, lists};
 use crate::domain::{DocumentId, DocumentState, DocumentStatus, TenantId};
 
 impl Ledger {
     /// Writes records, new or changed, each thousand of them in one transaction.
     pub async fn save_documents(&self, tenant: &TenantId, records: Vec<DocumentRecord>) -> Result<()> {
         let rows = records.iter().map(RecordRow::of).collect::<Result<Vec<_>>>()?;
-        for rows in rows.chunks(ROWS_AT_ONCE) {
+        for rows in rows.chunks(Ledger::ROWS_AT_ONCE) {
             let (tenant, rows) = (tenant.clone(), rows.to_vec());
             self.writer.write(move |db| save(db, &tenant, &rows)).await?;
         }
@@ -20,7 +20,7 @@ impl Ledger {
 
     /// Forgets documents, each thousand of them in one transaction.
     pub async fn forget_documents(&self, tenant: &TenantId, ids: Vec<DocumentId>) -> Result<()> {
-        for ids in ids.chunks(ROWS_AT_ONCE) {
+        for ids in ids.chunks(Ledger::ROWS_AT_ONCE) {
             let (tenant, ids) = (tenant.clone(), ids.to_vec());
             self.writer.write(move |db| forget(db, &tenant, &ids)).await?;
         }

@@ -162,10 +162,10 @@ pub struct Ledger {
 
 type Result<T> = std::result::Result<T, LedgerError>;
 
-/// Rows that one transaction writes for one caller, so that a tenant with very many holds up nobody for long.
-const ROWS_AT_ONCE: usize = 1000;
-
 impl Ledger {
+    /// Rows that one transaction writes for one caller, so that a tenant with very many holds up nobody for long.
+    pub const ROWS_AT_ONCE: usize = 1000;
+
     /// Opens or makes the database at `path`, bringing its schema up to date. Blocking.
     ///
     /// # Errors
@@ -197,7 +197,7 @@ impl Ledger {
     }
 
     async fn forget_rows(&self, table: &str, tenant: &TenantId) -> Result<()> {
-        let some = format!("SELECT rowid FROM {table} WHERE tenant = ?1 LIMIT {ROWS_AT_ONCE}");
+        let some = format!("SELECT rowid FROM {table} WHERE tenant = ?1 LIMIT {}", Self::ROWS_AT_ONCE);
         let sql = format!("DELETE FROM {table} WHERE rowid IN ({some})");
         loop {
             let (sql, tenant) = (sql.clone(), tenant.to_string());

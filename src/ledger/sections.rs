@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{DocumentRecord, Ledger, LedgerError, ROWS_AT_ONCE, Result, documents, golden};
+use super::{DocumentRecord, Ledger, LedgerError, Result, documents, golden};
 use crate::domain::{DocumentStatus, Golden, TenantId};
 
 /// One kind of rows.
@@ -46,30 +46,30 @@ impl Ledger {
         self.readers.read(all).await
     }
 
-    /// Checks sections before anything is written.
-    ///
-    /// # Errors
-    /// In words, when a section is not known or a row cannot be understood.
-    pub fn check_sections(sections: &[Rows]) -> std::result::Result<(), String> {
-        for Rows { name, rows } in sections {
-            let section = section(name).ok_or_else(|| format!("there is no section `{name}`"))?;
-            rows.iter().try_for_each(section.check)?;
-        }
-        Ok(())
+    /// Whether a backup may hold a section of this name.
+    #[must_use]
+    pub fn knows_section(name: &str) -> bool {
+        section(name).is_some()
     }
 
-    /// Writes sections that were checked, each thousand rows in one transaction.
-    pub async fn save_sections(&self, tenant: &TenantId, sections: Vec<Rows>) -> Result<()> {
-        for Rows { name, rows } in sections {
-            let write =
-                section(&name).ok_or_else(|| LedgerError::Failed(format!("there is no section `{name}`")))?.write;
-            for rows in rows.chunks(ROWS_AT_ONCE) {
-                let (tenant, rows) = (tenant.clone(), rows.to_vec());
-                self.writer.write(move |db| write(db, &tenant, &rows)).await?;
-            }
-        }
-        Ok(())
+    /// Checks a row before anything is written.
+    ///
+    /// # Errors
+    /// In words, when the section is not known or the row cannot be understood.
+    pub fn check_row(name: &str, row: &Value) -> std::result::Result<(), String> {
+        (section(name).ok_or_else(|| unknown(name))?.check)(row)
     }
+
+    /// Writes rows of one section that were checked, in one transaction: give it [`Ledger::ROWS_AT_ONCE`] at most.
+    pub async fn save_rows(&self, tenant: &TenantId, name: &str, rows: Vec<Value>) -> Result<()> {
+        let write = section(name).ok_or_else(|| LedgerError::Failed(unknown(name)))?.write;
+        let tenant = tenant.clone();
+        self.writer.write(move |db| write(db, &tenant, &rows)).await
+    }
+}
+
+fn unknown(name: &str) -> String {
+    format!("there is no section `{name}`")
 }
 
 fn section(name: &str) -> Option<&'static Section> {
@@ -116,7 +116,13 @@ fn read_golden(db: &Connection, tenant: &TenantId) -> rusqlite::Result<Vec<Value
 }
 
 fn check_golden(row: &Value) -> std::result::Result<(), String> {
-    Golden::deserialize(row).map(drop).map_err(|error| format!("a golden question: {error}"))
+    let golden = Golden::deserialize(row).map_err(|error| format!("a golden question: {error}"))?;
+    // The id becomes part of a page's address.
+    if golden.id == Golden::id_of(&golden.question) {
+        Ok(())
+    } else {
+        Err("a golden question: its id is not its own".into())
+    }
 }
 
 fn write_golden(db: &Connection, tenant: &TenantId, rows: &[Value]) -> rusqlite::Result<()> {
@@ -130,9 +136,16 @@ mod tests {
 
     #[test]
     fn a_section_that_is_not_known_or_a_row_that_is_none_is_refused() {
-        let rows = |name: &str, row: Value| vec![Rows { name: name.into(), rows: vec![row] }];
-        assert!(Ledger::check_sections(&rows("tokens", Value::Null)).unwrap_err().contains("`tokens`"));
-        assert!(Ledger::check_sections(&rows("documents", serde_json::json!({ "id": "a" }))).is_err());
-        assert!(Ledger::check_sections(&[]).is_ok());
+        assert!(!Ledger::knows_section("tokens") && Ledger::knows_section("golden"));
+        assert!(Ledger::check_row("tokens", &Value::Null).unwrap_err().contains("`tokens`"));
+        assert!(Ledger::check_row("documents", &serde_json::json!({ "id": "a" })).is_err());
+    }
+
+    #[test]
+    fn a_golden_question_has_the_id_that_its_words_make() {
+        let golden = Golden::new("When does it open?", Vec::new(), "ada");
+        assert_eq!(Ledger::check_row("golden", &serde_json::to_value(&golden).unwrap()), Ok(()));
+        let crafted = Golden { id: "../../../sign-out?".into(), ..golden };
+        assert!(Ledger::check_row("golden", &serde_json::to_value(&crafted).unwrap()).is_err());
     }
 }

@@ -14,6 +14,7 @@ mod extraction;
 mod folders;
 mod generations;
 mod harness;
+mod hostile_backup;
 mod injection;
 mod jobs;
 mod lifecycle;

@@ -4,7 +4,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::super::manifest::{MANIFEST, TANTIVY};
+use tracing::info;
+
+use super::super::manifest::{MANIFEST, TANTIVY, VECTORS};
 use super::{CURRENT, Current, Generations, Home};
 use crate::index::{GenerationWriter, IndexError, files};
 
@@ -56,6 +58,35 @@ impl Generations {
             Ok(found)
         };
         list().map_err(IndexError::io("list"))
+    }
+
+    /// Makes what came from elsewhere ready to serve: removes what `current` does not name, and makes the graph of vectors of
+    /// each whole generation from the vectors themselves where it is missing. A kept generation that does not open is left to
+    /// be found damaged when it is asked for.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`] and [`IndexError::Newer`] of the generation that serves, or the disk's refusal.
+    pub fn complete(&self) -> Result<(), IndexError> {
+        self.sweep()?;
+        let serving = self.open_current()?;
+        let Some(current) = self.current()? else { return Ok(()) };
+        if let Some(mut writer) = serving {
+            writer.seal()?;
+        }
+        for number in current.whole.into_iter().filter(|number| Some(*number) != current.serving) {
+            match self.open(number) {
+                Ok(mut writer) => writer.seal()?,
+                Err(error) => info!(generation = number, %error, "a kept generation does not open"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a file of a backup is a graph of vectors, by its path below `data/<tenant>/`. The library that reads graphs
+    /// trusts them: one that somebody else made must not be opened.
+    #[must_use]
+    pub fn is_graph(path: &str) -> bool {
+        Path::new(path).file_name().is_some_and(|name| name == VECTORS)
     }
 }
 
