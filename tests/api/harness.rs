@@ -70,7 +70,22 @@ impl Root {
         self.start_with(|_| {}, Faults::default()).await
     }
 
+    /// Starts with a deterministic twin of the built-in embedder.
     pub async fn start_with(self, tweak: impl FnOnce(&mut Config), faults: Faults) -> TestApp {
+        self.start_over(tweak, Some(hashed()), faults).await
+    }
+
+    /// Starts with the built-in embedder itself, which is slow in an unoptimised build.
+    pub async fn start_as_shipped(self) -> TestApp {
+        self.start_over(|_| {}, None, Faults::default()).await
+    }
+
+    async fn start_over(
+        self,
+        tweak: impl FnOnce(&mut Config),
+        builtin: Option<Arc<dyn Embedder>>,
+        faults: Faults,
+    ) -> TestApp {
         let mut config = Config::load(self.path()).unwrap();
         config.http.bind.set_port(0);
         config.http.drain = Duration::from_millis(500);
@@ -79,7 +94,7 @@ impl Root {
         config.log.level = std::env::var("CARREL_TEST_LOG").unwrap_or_else(|_| "off".into());
         let _ = carrel::telemetry::init_logs(&config.log);
         std::fs::create_dir_all(config.tenants_dir()).unwrap();
-        let twins = Twins { builtin: Some(hashed()), faults, worker: Some(worker()) };
+        let twins = Twins { builtin, faults, worker: Some(worker()) };
         let listener = TcpListener::bind(config.http.bind).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let app = App::build_with(config, twins).await.unwrap();

@@ -9,6 +9,7 @@ mod backup;
 mod change;
 mod crash;
 mod documents;
+mod everyday_set;
 mod explain;
 mod extraction;
 mod folders;
