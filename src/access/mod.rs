@@ -17,6 +17,7 @@
 
 mod claims;
 mod clock;
+mod local;
 mod passwords;
 mod secret;
 mod sessions;
@@ -24,6 +25,7 @@ mod tokens;
 
 use crate::domain::TenantId;
 
+pub use local::{COMMAND_LINE, LocalSigner, is_command_lines};
 pub use secret::{Secret, SecretError};
 pub use sessions::{Sessions, SignInError};
 pub use tokens::{MintedToken, TokenRequest, Tokens};
@@ -61,6 +63,12 @@ impl Permission {
             Self::TenantsAdmin => "tenants:admin",
             Self::Metrics => "metrics",
         }
+    }
+
+    /// Whether it is one over a tenant's own things; the others reach beyond one tenant.
+    #[must_use]
+    pub fn is_tenants_own(self) -> bool {
+        !matches!(self, Self::TenantsAdmin | Self::Metrics)
     }
 
     /// The permission of this name.

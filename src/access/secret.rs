@@ -67,9 +67,21 @@ impl Secret {
     /// # Errors
     /// When it is short or plainly not random, readable by others, or the disk refuses.
     pub fn load_or_create(path: &Path) -> Result<Self, SecretError> {
+        Self::read(path, open_or_create(path))
+    }
+
+    /// Reads the secret. Blocking.
+    ///
+    /// # Errors
+    /// As [`Secret::load_or_create`], and when there is none.
+    pub fn load(path: &Path) -> Result<Self, SecretError> {
+        Self::read(path, File::open(path))
+    }
+
+    fn read(path: &Path, opened: io::Result<File>) -> Result<Self, SecretError> {
         let name = || path.display().to_string();
         let failed = |source| SecretError::Io { path: name(), source };
-        let file = open_or_create(path).map_err(failed)?;
+        let file = opened.map_err(failed)?;
         let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
         if mode & 0o077 != 0 {
             return Err(SecretError::Exposed { path: name(), mode });

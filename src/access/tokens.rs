@@ -34,7 +34,7 @@ impl TokenRequest {
     /// Ten years.
     pub const MAX_DAYS: u32 = 3650;
 
-    fn claims(&self, issuer: &str, now: Timestamp) -> Claims {
+    pub(super) fn claims(&self, issuer: &str, now: Timestamp) -> Claims {
         let now = u64::try_from(now.as_millis() / 1000).unwrap_or_default();
         let scope: Vec<_> =
             Permission::ALL.iter().filter(|p| self.permissions.contains(p)).map(|p| p.as_str()).collect();
@@ -93,9 +93,7 @@ impl Tokens {
         ledger: Ledger,
         clock: Clock,
     ) -> Result<Self, LedgerError> {
-        // Named here, because the library panics at first use when some other crate's features leave it a choice. An error
-        // says that it was named before.
-        let _ = aws_lc::DEFAULT_PROVIDER.install_default();
+        choose_cryptography();
         Ok(Self(Arc::new(Desk {
             signing: EncodingKey::from_secret(secret.expose()),
             verifying: DecodingKey::from_secret(secret.expose()),
@@ -210,6 +208,12 @@ impl Tokens {
 
 const UNUSABLE: &str =
     "a token needs a subject, at least one permission, and a tenant unless it is an operator's or scraper's";
+
+/// Named here, because the library panics at first use when some other crate's features leave it a choice. An error says
+/// that it was named before.
+pub(super) fn choose_cryptography() {
+    let _ = aws_lc::DEFAULT_PROVIDER.install_default();
+}
 
 fn validation(issuer: &str) -> Validation {
     let mut validation = Validation::new(Algorithm::HS256);

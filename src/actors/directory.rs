@@ -69,6 +69,15 @@ impl Health {
             Self::Quarantined { .. } => "quarantined",
         }
     }
+
+    /// Why it is not ready, where something is wrong.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Building { .. } | Self::Ready => None,
+            Self::Restarting { cause } | Self::Failed { cause, .. } | Self::Quarantined { cause } => Some(cause),
+        }
+    }
 }
 
 /// One tenant on the operator's list.
@@ -200,6 +209,14 @@ impl Tenants {
         let living = self.0.living.load();
         let broken = self.0.broken.load().keys().filter(|id| !living.contains_key(*id)).count();
         (living.values().filter(|cell| cell.snapshot().is_some()).count(), living.len() + broken)
+    }
+
+    /// Tenants that do not answer yet and have not failed: their index is being opened or built for the first time.
+    #[must_use]
+    pub fn starting(&self) -> usize {
+        let is_starting =
+            |cell: &&Arc<Cell>| cell.snapshot().is_none() && matches!(cell.health(), Health::Building { .. });
+        self.0.living.load().values().filter(is_starting).count()
     }
 
     /// Waits until each tenant answers or has failed, at most `limit`.

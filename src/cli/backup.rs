@@ -10,9 +10,11 @@ use reqwest::{Body, Method, Response};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use super::client::{Client, refusal, send};
+use super::client::{as_operator, as_tenant, refusal, send};
+use super::root::settings_of;
 use super::tenants::plain;
 use super::{Failure, Printer, tenant_id};
+use crate::app;
 use crate::config::Config;
 use crate::domain::TenantId;
 
@@ -45,18 +47,28 @@ pub(super) struct ExportArgs {
 }
 
 pub(super) async fn backup(config: Config, args: BackupArgs, print: Printer) -> Result<(), Failure> {
-    let client = Client::connect(config).await?;
-    let path = format!("/api/v1/tenants/{}/backup", args.tenant);
-    let saved = async { save(sent(client.operator(Method::GET, &path)).await?, &args.file).await }.await;
-    client.close().await?;
-    let done = json!({ "tenant": args.tenant, "file": args.file, "bytes": saved? });
+    let folder = folder_of(&args.file);
+    std::fs::metadata(folder).map_err(|error| Failure::of_path(folder, &error))?;
+    if app::running(&config.data_dir()).is_none() {
+        // Before a server is started for nothing.
+        settings_of(&config, &args.tenant)?;
+    }
+    let saved = as_operator(config, async |client| {
+        client.must_have(&args.tenant).await?;
+        let path = format!("/api/v1/tenants/{}/backup", args.tenant);
+        save(sent(client.operator(Method::GET, &path)?).await?, &args.file).await
+    });
+    let done = json!({ "tenant": args.tenant, "file": args.file, "bytes": saved.await? });
     print.result(&done, |done| format!("wrote {} ({} bytes)", args.file.display(), done["bytes"]))
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Writes a reply to a file that has its name only once it is whole; returns its size.
 async fn save(reply: Response, file: &Path) -> Result<u64, Failure> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let part = tempfile::NamedTempFile::new_in(folder)?;
+    let part = tempfile::NamedTempFile::new_in(folder_of(file)).map_err(|error| Failure::of_path(file, &error))?;
     let mut to = tokio::io::BufWriter::new(tokio::fs::File::from_std(part.reopen()?));
     let (mut pieces, mut bytes) = (reply.bytes_stream(), 0);
     while let Some(piece) = pieces.next().await {
@@ -71,34 +83,28 @@ async fn save(reply: Response, file: &Path) -> Result<u64, Failure> {
 }
 
 pub(super) async fn restore(config: Config, args: RestoreArgs, print: Printer) -> Result<(), Failure> {
-    let file = tokio::fs::File::open(&args.file)
-        .await
-        .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", args.file.display())))?;
-    let client = Client::connect(config).await?;
+    let file = tokio::fs::File::open(&args.file).await.map_err(|error| Failure::of_path(&args.file, &error))?;
     let wanted = args.id.map(|id| format!("?as={id}")).unwrap_or_default();
-    let request = client.operator(Method::POST, &format!("/api/v1/tenants/restore{wanted}"));
-    let body = Body::wrap_stream(tokio_util::io::ReaderStream::with_capacity(file, 256 << 10));
-    let tenant = send(request.header("content-type", "application/x-tar").body(body)).await;
-    client.close().await?;
-    print.result(&tenant?, |tenant: &Value| format!("restored {}", plain(&tenant["id"])))
+    let restored = as_operator(config, async |client| {
+        let request = client.operator(Method::POST, &format!("/api/v1/tenants/restore{wanted}"))?;
+        let body = Body::wrap_stream(tokio_util::io::ReaderStream::with_capacity(file, 256 << 10));
+        send(request.header("content-type", "application/x-tar").body(body)).await
+    });
+    print.result(&restored.await?, |tenant: &Value| format!("restored {}", plain(&tenant["id"])))
 }
 
 pub(super) async fn export(config: Config, args: ExportArgs) -> Result<(), Failure> {
-    let client = Client::connect(config).await?;
     let what = if args.chunks { "chunks" } else { "documents" };
-    let printed = async {
-        let speaker = client.tenant(&args.tenant).await?;
-        let reply = sent(speaker.request(Method::GET, &format!("/api/v1/export?what={what}"))).await?;
+    let printed = as_tenant(config, &args.tenant, async |speaker| {
+        let reply = sent(speaker.request(Method::GET, &format!("/api/v1/export?what={what}"))?).await?;
         let mut pieces = reply.bytes_stream();
         let mut out = std::io::stdout().lock();
         while let Some(piece) = pieces.next().await {
             out.write_all(&piece.context("the export broke off; the server's log says why")?)?;
         }
         Ok(out.flush()?)
-    };
-    let printed = printed.await;
-    client.close().await?;
-    printed
+    });
+    printed.await
 }
 
 /// The reply, if it is a success.

@@ -1,15 +1,17 @@
 //! `carrel check` and `carrel doctor`: is everything as it should be?
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::client::reachable;
+use super::root::must_be_root;
 use super::{Failure, Printer, table};
 use crate::app;
-use crate::config::{Config, TenantSettings};
+use crate::config::{Config, ConfigError, TenantSettings, strangers};
 use crate::domain::TenantId;
 
 #[derive(Debug, Args)]
@@ -22,42 +24,66 @@ pub(super) struct CheckArgs {
     live: bool,
 }
 
-pub(super) async fn run(config: &Config, args: &CheckArgs, print: Printer) -> Result<(), Failure> {
+pub(super) async fn run(root: &Path, args: &CheckArgs, print: Printer) -> Result<(), Failure> {
+    must_be_root(root)?;
+    let (config, mut mistakes) = Config::examine(root);
     if args.live {
-        return live(config, print).await;
+        return live(&config, print).await;
     }
-    let (tenants, wrong) = tenants(config)?;
-    if !wrong.is_empty() {
-        return Err(Failure::Usage(wrong.join("\n")));
+    let (tenants, wrong) = tenants(&config)?;
+    mistakes.extend(wrong);
+    let warnings = strangers();
+    if print.json {
+        let mistakes: Vec<Value> = mistakes.iter().flat_map(json_of).collect();
+        let settings = args.print.then_some(&config);
+        let ok = mistakes.is_empty();
+        Printer::always_json(
+            &json!({ "ok": ok, "tenants": tenants, "mistakes": mistakes, "warnings": warnings, "settings": settings }),
+        )?;
+    } else {
+        for warning in &warnings {
+            print.remark(format!("warning: {warning}"))?;
+        }
+        if args.print {
+            Printer::line(toml::to_string_pretty(&config).map_err(anyhow::Error::from)?.trim_end())?;
+        }
     }
-    if args.print {
-        return Printer::line(format!("{config:#?}"));
+    if let Some(mistakes) = ConfigError::of(mistakes) {
+        return Err(mistakes.into());
     }
-    print.result(&json!({ "ok": true, "tenants": tenants }), |_| {
-        format!("the settings are in order, tenants: {}", tenants.join(", "))
-    })
+    if print.json || args.print {
+        return Ok(());
+    }
+    Printer::line(format!("the settings are in order, tenants: {}", tenants.join(", ")))
 }
 
-/// Tenants whose file is in order, and what is wrong with the others.
-fn tenants(config: &Config) -> Result<(Vec<String>, Vec<String>), Failure> {
+/// Mistakes as JSON: the file and line where they are known, and what is wrong.
+fn json_of(mistake: &ConfigError) -> Vec<Value> {
+    match mistake {
+        ConfigError::Several(mistakes) => mistakes.iter().flat_map(json_of).collect(),
+        one => vec![json!({ "file": one.path(), "line": one.line(), "message": one.to_string() })],
+    }
+}
+
+/// Tenants whose file is in order, and every mistake in the others.
+fn tenants(config: &Config) -> Result<(Vec<String>, Vec<ConfigError>), Failure> {
     let (mut good, mut wrong) = (Vec::new(), Vec::new());
     let Ok(entries) = std::fs::read_dir(config.tenants_dir()) else { return Ok((good, wrong)) };
-    for entry in entries {
-        let path = entry?.path();
+    let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
+    paths.sort();
+    for path in paths {
         let Some(stem) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".toml"))
         else {
             continue;
         };
-        match TenantId::parse(stem).map_err(|error| format!("tenants/{stem}.toml: {error}")) {
+        let loaded = TenantId::parse(stem)
+            .map_err(|error| ConfigError::Name { path: format!("tenants/{stem}.toml"), message: error.to_string() })
+            .and_then(|id| TenantSettings::load(&path, config).map(|_| id));
+        match loaded {
+            Ok(id) => good.push(id.to_string()),
             Err(error) => wrong.push(error),
-            Ok(id) => match TenantSettings::load(&path, config) {
-                Ok(_) => good.push(id.to_string()),
-                Err(error) => wrong.push(error.to_string()),
-            },
         }
     }
-    good.sort();
-    wrong.sort();
     Ok((good, wrong))
 }
 
@@ -81,17 +107,20 @@ struct Finding {
     says: String,
 }
 
-pub(super) async fn doctor(config: &Config, print: Printer) -> Result<(), Failure> {
+pub(super) async fn doctor(root: &Path, print: Printer) -> Result<(), Failure> {
+    must_be_root(root)?;
+    let (config, mistakes) = Config::examine(root);
+    let config = &config;
     let (good, wrong) = tenants(config)?;
     let running = app::running(&config.data_dir());
     let mut findings = vec![
         Finding { what: "version", ok: true, says: env!("CARGO_PKG_VERSION").to_owned() },
-        Finding { what: "settings", ok: true, says: format!("{} provider(s) in carrel.toml", config.providers.len()) },
         Finding {
-            what: "tenants",
-            ok: wrong.is_empty(),
-            says: if wrong.is_empty() { format!("{} in order", good.len()) } else { wrong.join("; ") },
+            what: "settings",
+            ok: mistakes.is_empty(),
+            says: said(&mistakes, format!("{} provider(s) in carrel.toml", config.providers.len())),
         },
+        Finding { what: "tenants", ok: wrong.is_empty(), says: said(&wrong, format!("{} in order", good.len())) },
         secret(config),
         Finding {
             what: "server",
@@ -129,12 +158,20 @@ pub(super) async fn doctor(config: &Config, print: Printer) -> Result<(), Failur
     }
 }
 
+/// The mistakes on one line, or what is said where there are none.
+fn said(mistakes: &[ConfigError], well: String) -> String {
+    if mistakes.is_empty() {
+        return well;
+    }
+    mistakes.iter().map(|mistake| mistake.to_string().replace('\n', "; ")).collect::<Vec<_>>().join("; ")
+}
+
 fn secret(config: &Config) -> Finding {
     let path = config.secret_path();
     if !path.exists() {
         return Finding { what: "secret", ok: true, says: "none yet; made at the first start".to_owned() };
     }
-    match crate::access::Secret::load_or_create(&path) {
+    match crate::access::Secret::load(&path) {
         Ok(_) => Finding { what: "secret", ok: true, says: "there, and readable by its owner alone".to_owned() },
         Err(error) => Finding { what: "secret", ok: false, says: error.to_string() },
     }

@@ -10,8 +10,9 @@ use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use super::client::{Client, TenantClient, send};
-use super::tenants::{plain, wait};
+use super::client::{TenantClient, as_tenant, send};
+use super::jobs::{end_of, reason};
+use super::tenants::plain;
 use super::{Failure, ModeArg, Printer, tenant_id};
 use crate::config::Config;
 use crate::domain::{Mode, TenantId};
@@ -47,18 +48,13 @@ pub(super) struct QueryArgs {
 pub(super) async fn ingest(config: Config, args: IngestArgs, print: Printer) -> Result<(), Failure> {
     let mut files = Vec::new();
     for path in &args.paths {
+        fs::metadata(path).map_err(|error| Failure::of_path(path, &error))?;
         let top = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(Path::new("")) };
         collect(path, top, &mut files)?;
     }
-    let client = Client::connect(config).await?;
-    let done = send_all(&client, &args.tenant, files).await;
-    client.close().await?;
-    let done = done?;
-    print.result(&done, |done| {
-        let line = |one: &Value| format!("{}: {}", plain(&one["id"]), plain(&one["state"]));
-        done.iter().map(line).collect::<Vec<_>>().join("\n")
-    })?;
-    let failed = done.iter().filter(|one| one["state"] == "failed").count();
+    let done = as_tenant(config, &args.tenant, async |speaker| send_all(speaker, files).await).await?;
+    print.result(&done, told)?;
+    let failed = done.iter().filter(|one| is_failed(one)).count();
     if failed > 0 {
         Err(Failure::Failed(anyhow::anyhow!("{failed} of {} documents failed", done.len())))
     } else {
@@ -66,10 +62,29 @@ pub(super) async fn ingest(config: Config, args: IngestArgs, print: Printer) -> 
     }
 }
 
+fn is_failed(document: &Value) -> bool {
+    !matches!(document["state"].as_str(), Some("done" | "done_with_warnings"))
+}
+
+/// A line a document, with the reason where it failed or lost something, and how many ended how.
+#[expect(clippy::ptr_arg, reason = "the shape that the printer hands over")]
+fn told(done: &Vec<Value>) -> String {
+    let line = |one: &Value| {
+        let why = reason(one).map(|why| format!(" ({why})")).unwrap_or_default();
+        format!("{}: {}{why}", plain(&one["id"]), plain(&one["state"]))
+    };
+    let failed = done.iter().filter(|one| is_failed(one)).count();
+    let warned = done.iter().filter(|one| one["state"] == "done_with_warnings").count();
+    let well = done.len() - failed - warned;
+    let sum = format!("{} documents: {well} done, {warned} with warnings, {failed} failed", done.len());
+    done.iter().map(line).chain([sum]).collect::<Vec<_>>().join("\n")
+}
+
 /// Files below `path` with the ids their paths below `top` make; hidden ones are left out.
 fn collect(path: &Path, top: &Path, files: &mut Vec<(PathBuf, String)>) -> Result<(), Failure> {
     if path.is_dir() {
-        let mut entries = fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
+        let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let mut entries = entries.map_err(|error| Failure::of_path(path, &error))?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries.iter().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')) {
             collect(&entry.path(), top, files)?;
@@ -81,40 +96,51 @@ fn collect(path: &Path, top: &Path, files: &mut Vec<(PathBuf, String)>) -> Resul
     Ok(())
 }
 
-async fn send_all(client: &Client, tenant: &TenantId, files: Vec<(PathBuf, String)>) -> Result<Vec<Value>, Failure> {
-    let speaker = client.tenant(tenant).await?;
+async fn send_all(speaker: &TenantClient<'_>, files: Vec<(PathBuf, String)>) -> Result<Vec<Value>, Failure> {
+    let bar = indicatif::ProgressBar::new(2 * files.len() as u64);
     let mut uploads = Vec::new();
     for (path, id) in files {
-        uploads.push(upload(&speaker, &path, id).await?);
+        uploads.push(upload(speaker, &path, id).await?);
+        bar.inc(1);
     }
     let mut done = Vec::new();
     for upload in uploads {
         let job = match upload["job_id"].as_str() {
-            Some(job) => wait(&speaker, job.to_owned()).await?,
+            Some(job) => end_of(speaker, job, |_| {}).await?,
             None => upload.clone(),
         };
+        bar.inc(1);
         done.push(json!({ "id": upload["id"], "state": job["state"], "error": job["error"] }));
     }
+    bar.finish_and_clear();
     Ok(done)
 }
 
 /// Uploads one file; one that is refused for itself is reported like one that failed later.
 async fn upload(speaker: &TenantClient<'_>, path: &Path, id: String) -> Result<Value, Failure> {
+    let failed = |error: Value| json!({ "id": id, "state": "failed", "error": error });
+    let bytes = match fs::read(path) {
+        Ok(bytes) => Bytes::from(bytes),
+        Err(error) => return Ok(failed(Failure::of_path(path, &error).json())),
+    };
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let bytes = Bytes::from(fs::read(path)?);
     loop {
         let part = Part::stream(bytes.clone()).file_name(name.clone());
         let form = Form::new().text("id", id.clone()).part("file", part);
-        match send(speaker.request(Method::POST, "/api/v1/documents").multipart(form)).await {
-            Err(Failure::Usage(why)) => return Ok(json!({ "id": id, "state": "failed", "error": { "message": why } })),
-            Err(Failure::TooFast) => tokio::time::sleep(Duration::from_millis(500)).await,
+        match send(speaker.request(Method::POST, "/api/v1/documents")?.multipart(form)).await {
+            Err(Failure::Refused { status: 429, .. }) => tokio::time::sleep(Duration::from_millis(500)).await,
+            Err(refused) if is_of_the_document(&refused) => return Ok(failed(refused.json())),
             other => return other,
         }
     }
 }
 
+/// Whether a refusal is about the document that was sent, so that the next may go through.
+fn is_of_the_document(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused { status: 400 | 403 | 409 | 413 | 415 | 422 | 507, .. })
+}
+
 pub(super) async fn query(config: Config, args: QueryArgs, print: Printer) -> Result<(), Failure> {
-    let client = Client::connect(config).await?;
     let mut body = json!({ "query": args.question });
     if let Some(top_k) = args.top_k {
         body["top_k"] = top_k.into();
@@ -125,9 +151,14 @@ pub(super) async fn query(config: Config, args: QueryArgs, print: Printer) -> Re
     if let Some(mode) = args.mode {
         body["mode"] = serde_json::to_value(Mode::from(mode)).map_err(anyhow::Error::from)?;
     }
-    let answer = send(client.tenant(&args.tenant).await?.request(Method::POST, "/api/v1/query").json(&body)).await;
-    client.close().await?;
-    print.result(&answer?, |answer| {
+    let answer = as_tenant(config, &args.tenant, async |speaker| {
+        send(speaker.request(Method::POST, "/api/v1/query")?.json(&body)).await
+    });
+    let answer = answer.await.map_err(|failure| match args.generation {
+        Some(number) => failure.naming("generation", &number.to_string()),
+        None => failure,
+    })?;
+    print.result(&answer, |answer| {
         if answer["outcome"] == "no_evidence" {
             return "The documents hold no evidence for an answer.".to_owned();
         }

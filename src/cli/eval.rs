@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, ValueEnum};
 use indicatif::ProgressBar;
 
+use super::root::is_root;
 use super::{Failure, ModeArg, Printer};
 use crate::answer::Answerers;
 use crate::config::{Config, EmbedderRef, TenantSettings};
@@ -61,6 +62,17 @@ fn embedder(text: &str) -> Result<EmbedderRef, String> {
     EmbedderRef::try_from(text.to_owned())
 }
 
+impl EvalArgs {
+    /// Names the first folder that is not there.
+    fn must_be_there(&self) -> Result<(), Failure> {
+        let folders = self.dataset.iter().chain(&self.spans).chain(self.answers.folders());
+        for folder in folders {
+            std::fs::metadata(folder).map_err(|error| Failure::of_path(folder, &error))?;
+        }
+        Ok(())
+    }
+}
+
 pub(super) async fn run(config: &Config, args: &EvalArgs, print: Printer) -> Result<(), Failure> {
     let mut settings = TenantSettings::default();
     settings.retrieval.mode = args.mode.into();
@@ -70,7 +82,10 @@ pub(super) async fn run(config: &Config, args: &EvalArgs, print: Printer) -> Res
     let chunking = &mut settings.chunking;
     chunking.max_tokens = args.max_tokens.map_or(chunking.max_tokens, usize::from);
     chunking.overlap_tokens = args.overlap_tokens.map_or(chunking.overlap_tokens, usize::from);
-    let work = config.data_dir().join("eval");
+    args.must_be_there()?;
+    // A root keeps what was embedded, so that the next run is quick; elsewhere nothing is left behind.
+    let passing = if is_root(&config.root) { None } else { Some(tempfile::tempdir()?) };
+    let work = passing.as_ref().map_or_else(|| config.data_dir().join("eval"), |folder| folder.path().to_owned());
     let engine = engine(config)?;
     if args.answers.any() {
         return super::eval_answers::run(&engine, &args.answers, settings, &work, print).await;

@@ -23,6 +23,11 @@ impl AnswerArgs {
     pub(super) fn any(&self) -> bool {
         self.answers.is_some() || !self.evidence.is_empty()
     }
+
+    /// The folders that are named.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        self.answers.iter().chain(&self.evidence)
+    }
 }
 
 pub(super) async fn run(

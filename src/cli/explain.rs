@@ -4,7 +4,7 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{Client, send};
+use super::client::{as_tenant, send};
 use super::tenants::plain;
 use super::{Failure, ModeArg, Printer, tenant_id};
 use crate::config::Config;
@@ -32,7 +32,6 @@ pub(super) struct ExplainArgs {
 }
 
 pub(super) async fn run(config: Config, args: ExplainArgs, print: Printer) -> Result<(), Failure> {
-    let client = Client::connect(config).await?;
     let body = json!({
         "query": args.question,
         "document_id": args.document,
@@ -40,9 +39,20 @@ pub(super) async fn run(config: Config, args: ExplainArgs, print: Printer) -> Re
         "top_k": args.top_k,
         "mode": args.mode.map(Mode::from),
     });
-    let reply = send(client.tenant(&args.tenant).await?.request(Method::POST, "/api/v1/explain").json(&body)).await;
-    client.close().await?;
-    print.result(&reply?, said)
+    let reply = as_tenant(config, &args.tenant, async |speaker| {
+        send(speaker.request(Method::POST, "/api/v1/explain")?.json(&body)).await
+    });
+    let reply = reply.await.map_err(|failure| match args.generation {
+        Some(number) => failure.naming("generation", &number.to_string()),
+        None => failure,
+    })?;
+    print.result(&reply, said)?;
+    match args.document {
+        Some(id) if reply["document"]["stage"] == "unknown_document" => {
+            Err(Failure::NotFound(format!("there is no document `{id}`")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn said(explained: &Value) -> String {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, Printer, shown};
+use super::{Failure, Printer};
 use crate::config::Config;
 use crate::ingest::Extractor;
 
@@ -16,10 +16,7 @@ pub(super) struct ExtractArgs {
 }
 
 pub(super) async fn run(config: &Config, args: &ExtractArgs, print: Printer) -> Result<(), Failure> {
-    let bytes = std::fs::read(&args.file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Failure::NotFound(format!("there is no file {}", shown(&args.file, config))),
-        _ => error.into(),
-    })?;
+    let bytes = std::fs::read(&args.file).map_err(|error| Failure::of_path(&args.file, &error))?;
     let name = args.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let extractor = Extractor::new(&config.ingest, std::env::current_exe()?);
     match extractor.extract(&name, bytes.into()).await {

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{Client, TenantClient, send};
+use super::client::{TenantClient, as_tenant, send};
 use super::tenants::{plain, rows};
 use super::{Failure, Printer, table, tenant_id};
 use crate::config::Config;
@@ -61,48 +61,60 @@ impl GenerationsVerb {
             Self::Activate { one, .. } | Self::Pin(one) | Self::Unpin(one) | Self::Delete(one) => &one.of.tenant,
         }
     }
+
+    /// The generation or the two that are named, as a refusal names them.
+    fn number(&self) -> Option<String> {
+        match self {
+            Self::List(_) => None,
+            Self::Diff { number, with: None, .. } => Some(number.to_string()),
+            Self::Diff { number, with: Some(with), .. } => Some(format!("{number}` or `{with}")),
+            Self::Activate { one, .. } | Self::Pin(one) | Self::Unpin(one) | Self::Delete(one) => {
+                Some(one.number.to_string())
+            }
+        }
+    }
 }
 
 pub(super) async fn run(config: Config, verb: GenerationsVerb, print: Printer) -> Result<(), Failure> {
-    let client = Client::connect(config).await?;
-    let done = act(&client, &verb, print).await;
-    client.close().await?;
-    done
+    let done = as_tenant(config, verb.tenant(), async |speaker| act(speaker, &verb, print).await).await;
+    done.map_err(|failure| match verb.number() {
+        Some(number) => failure.naming("generation", &number),
+        None => failure,
+    })
 }
 
-async fn act(client: &Client, verb: &GenerationsVerb, print: Printer) -> Result<(), Failure> {
-    let speaker = client.tenant(verb.tenant()).await?;
+async fn act(speaker: &TenantClient<'_>, verb: &GenerationsVerb, print: Printer) -> Result<(), Failure> {
     match verb {
-        GenerationsVerb::List(_) => print.result(&ask(&speaker, Method::GET, "").await?, listed),
+        GenerationsVerb::List(_) => print.result(&ask(speaker, Method::GET, "").await?, listed),
         GenerationsVerb::Diff { number, with, .. } => {
             let with = with.map(|with| format!("?with={with}")).unwrap_or_default();
-            print.result(&ask(&speaker, Method::GET, &format!("/{number}/diff{with}")).await?, compared)
+            print.result(&ask(speaker, Method::GET, &format!("/{number}/diff{with}")).await?, compared)
         }
         GenerationsVerb::Activate { one: One { number, .. }, force } => {
             let path = format!("/api/v1/generations/{number}/activate");
-            let activated = send(speaker.request(Method::POST, &path).json(&json!({ "force": force }))).await?;
+            let activated = send(speaker.request(Method::POST, &path)?.json(&json!({ "force": force }))).await?;
             print.result(&activated, |activated| {
                 let previous = plain(&activated["previous"]);
                 format!("generation {number} answers now, in place of {previous}")
             })
         }
         GenerationsVerb::Pin(One { number, .. }) => {
-            ask(&speaker, Method::PUT, &format!("/{number}/pin")).await?;
+            ask(speaker, Method::PUT, &format!("/{number}/pin")).await?;
             done(print, *number, "is kept when newer ones come")
         }
         GenerationsVerb::Unpin(One { number, .. }) => {
-            ask(&speaker, Method::DELETE, &format!("/{number}/pin")).await?;
+            ask(speaker, Method::DELETE, &format!("/{number}/pin")).await?;
             done(print, *number, "goes when newer ones come")
         }
         GenerationsVerb::Delete(One { number, .. }) => {
-            ask(&speaker, Method::DELETE, &format!("/{number}")).await?;
+            ask(speaker, Method::DELETE, &format!("/{number}")).await?;
             done(print, *number, "is deleted")
         }
     }
 }
 
 async fn ask(speaker: &TenantClient<'_>, method: Method, rest: &str) -> Result<Value, Failure> {
-    send(speaker.request(method, &format!("/api/v1/generations{rest}"))).await
+    send(speaker.request(method, &format!("/api/v1/generations{rest}"))?).await
 }
 
 fn done(print: Printer, number: u64, what: &str) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{Client, TenantClient, send};
+use super::client::{TenantClient, as_tenant, encoded, send};
 use super::tenants::{plain, rows};
 use super::{Failure, Printer, table, tenant_id};
 use crate::config::Config;
@@ -51,17 +51,21 @@ enum GoldenVerb {
 }
 
 pub(super) async fn run(config: Config, args: GoldenArgs, print: Printer) -> Result<(), Failure> {
-    let client = Client::connect(config).await?;
-    let done = act(&client, &args, print).await;
-    client.close().await?;
-    done
+    // Before anything is asked of a server.
+    let judged = match &args.verb {
+        GoldenVerb::Import { folder } => judged(folder)?,
+        _ => Vec::new(),
+    };
+    as_tenant(config, &args.tenant, async |speaker| act(speaker, &args, &judged, print).await).await
 }
 
-async fn act(client: &Client, args: &GoldenArgs, print: Printer) -> Result<(), Failure> {
-    let speaker = client.tenant(&args.tenant).await?;
+/// Questions and the documents that must be found for each.
+type Judged = Vec<(String, Vec<String>)>;
+
+async fn act(speaker: &TenantClient<'_>, args: &GoldenArgs, judged: &Judged, print: Printer) -> Result<(), Failure> {
     match &args.verb {
         GoldenVerb::List => {
-            let list = send(speaker.request(Method::GET, "/api/v1/golden")).await?;
+            let list = send(speaker.request(Method::GET, "/api/v1/golden")?).await?;
             print.result(&list, |list| {
                 let head = ["ID", "QUESTION", "EXPECTS"].map(str::to_owned).to_vec();
                 table(&std::iter::once(head).chain(rows(list).iter().map(row)).collect::<Vec<_>>())
@@ -72,19 +76,19 @@ async fn act(client: &Client, args: &GoldenArgs, print: Printer) -> Result<(), F
                 return Err(Failure::Usage("an excerpt is of one document: name one".to_owned()));
             }
             let expect = documents.iter().map(|id| json!({ "document_id": id, "excerpt": excerpt })).collect();
-            let kept = keep(&speaker, question, expect).await?;
+            let kept = keep(speaker, question, expect).await?;
             print.result(&kept, |kept| format!("kept golden question {}", plain(&kept["id"])))
         }
-        GoldenVerb::Import { folder } => {
-            let judged = judged(folder)?;
-            for (question, documents) in &judged {
+        GoldenVerb::Import { .. } => {
+            for (question, documents) in judged {
                 let expect = documents.iter().map(|id| json!({ "document_id": id })).collect();
-                keep(&speaker, question, expect).await?;
+                keep(speaker, question, expect).await?;
             }
             print.result(&json!({ "kept": judged.len() }), |_| format!("kept {} golden questions", judged.len()))
         }
         GoldenVerb::Delete { id } => {
-            send(speaker.request(Method::DELETE, &format!("/api/v1/golden/{id}"))).await?;
+            let deleted = send(speaker.request(Method::DELETE, &format!("/api/v1/golden/{}", encoded(id)))?).await;
+            deleted.map_err(|failure| failure.naming("golden question", id))?;
             print.result(&json!({ "id": id, "deleted": true }), |_| format!("deleted golden question {id}"))
         }
     }
@@ -92,7 +96,7 @@ async fn act(client: &Client, args: &GoldenArgs, print: Printer) -> Result<(), F
 
 async fn keep(speaker: &TenantClient<'_>, question: &str, expect: Vec<Value>) -> Result<Value, Failure> {
     let body = json!({ "question": question, "expect": expect });
-    send(speaker.request(Method::POST, "/api/v1/golden").json(&body)).await
+    send(speaker.request(Method::POST, "/api/v1/golden")?.json(&body)).await
 }
 
 fn row(golden: &Value) -> Vec<String> {
@@ -102,8 +106,8 @@ fn row(golden: &Value) -> Vec<String> {
 }
 
 /// The judged questions of a folder: words, and the documents with a grade above 0.
-fn judged(folder: &Path) -> Result<Vec<(String, Vec<String>)>, Failure> {
-    let read = |file: &Path| std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
+fn judged(folder: &Path) -> Result<Judged, Failure> {
+    let read = |file: &Path| std::fs::read_to_string(file).map_err(|error| Failure::of_path(file, &error));
     let mut right: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in read(&folder.join("qrels/test.tsv"))?.lines().skip(1) {
         let [question, document, grade] = line.split('\t').collect::<Vec<_>>()[..] else { continue };

@@ -38,8 +38,8 @@ pub(super) struct SearchArgs {
 }
 
 pub(super) async fn run(config: &Config, verb: MeasureVerb, print: Printer) -> Result<(), Failure> {
-    std::fs::create_dir_all(config.data_dir())?;
-    let home = tempfile::tempdir_in(config.data_dir())?;
+    // Beside the indexes, which tells of the same disk; elsewhere where there is no root.
+    let home = if config.data_dir().is_dir() { tempfile::tempdir_in(config.data_dir())? } else { tempfile::tempdir()? };
     match verb {
         MeasureVerb::Ingest(args) => {
             let tenant = TenantId::parse("measured").map_err(anyhow::Error::from)?;
@@ -61,7 +61,7 @@ pub(super) async fn run(config: &Config, verb: MeasureVerb, print: Printer) -> R
 fn copy(from: &Path, to: &Path, most: usize) -> Result<(), Failure> {
     std::fs::create_dir_all(to)?;
     let mut files: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(from)? {
+    for entry in std::fs::read_dir(from).map_err(|error| Failure::of_path(from, &error))? {
         let entry = entry?;
         if entry.file_type()?.is_file() {
             files.push(entry.path());

@@ -12,22 +12,28 @@ mod eval;
 mod eval_answers;
 mod explain;
 mod extract;
+mod failure;
 mod generations;
 mod golden;
+mod health;
+mod jobs;
 mod measure;
+mod reindex;
+mod root;
 mod serve;
 mod tenants;
 mod token;
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use crate::config::{Config, ConfigError};
+use self::failure::Failure;
+use crate::config::Config;
 use crate::domain::TenantId;
 
 /// Carrel answers questions from documents, for many tenants, with citations a machine can check.
@@ -64,11 +70,11 @@ enum Verb {
     /// Say why a question finds what it finds, or does not find a document
     Explain(explain::ExplainArgs),
     /// Build a new generation beside the serving one
-    Reindex(tenants::ReindexArgs),
-    /// List a tenant's jobs, cancel or retry one
-    Jobs(tenants::JobsArgs),
+    Reindex(reindex::ReindexArgs),
+    /// List the latest jobs, cancel or retry one
+    Jobs(jobs::JobsArgs),
     /// Write anew what still holds the text of deleted documents
-    Purge(tenants::PurgeArgs),
+    Purge(jobs::PurgeArgs),
     /// Keep the questions that a new generation must answer as well as the one that serves
     Golden(golden::GoldenArgs),
     /// List, compare, activate, keep or delete a tenant's generations
@@ -103,46 +109,18 @@ enum Verb {
     ExtractWorker,
 }
 
-/// Why a verb ends without success, with the exit code that says so.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    /// 1: it did not work.
-    #[error("{0:#}")]
-    Failed(#[from] anyhow::Error),
-    /// 2: the settings or arguments are wrong.
-    #[error("{0}")]
-    Usage(String),
-    /// 3: not ready.
-    #[error("{0}")]
-    NotReady(String),
-    /// 1: too many requests; the server says when to try again.
-    #[error("too many requests: wait a moment and try again")]
-    TooFast,
-    /// 4: there is no such thing.
-    #[error("{0}")]
-    NotFound(String),
-}
-
-impl Failure {
-    fn exit(&self) -> ExitCode {
-        ExitCode::from(match self {
-            Self::Failed(_) | Self::TooFast => 1,
-            Self::Usage(_) => 2,
-            Self::NotReady(_) => 3,
-            Self::NotFound(_) => 4,
-        })
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Failed(error.into())
+impl Verb {
+    /// Whether a folder must hold something of Carrel's already; the others begin something there, or need no root at all.
+    fn needs_root(&self) -> bool {
+        !matches!(
+            self,
+            Self::Serve(_)
+                | Self::Tenant(tenants::TenantVerb::Add { .. })
+                | Self::Restore(_)
+                | Self::Extract(_)
+                | Self::Eval(_)
+                | Self::Measure(_)
+        )
     }
 }
 
@@ -156,7 +134,11 @@ pub fn run() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|verb| verb == "extract-worker") {
         return crate::ingest::run_worker();
     }
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
+    let json = cli.common.json;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::from);
     let outcome = runtime.and_then(|runtime| {
         let outcome = runtime.block_on(dispatch(cli));
@@ -166,11 +148,20 @@ pub fn run() -> ExitCode {
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            let _ = writeln!(io::stderr(), "carrel: {failure}");
-            failure.exit()
-        }
+        Err(failure) => failure.tell(json),
     }
+}
+
+/// Arguments that cannot be read, or a wish for help or the version.
+fn misused(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|argument| argument == "--json");
+    if wants_json && error.use_stderr() {
+        let words = error.render().to_string();
+        return Failure::Usage(words.trim().trim_start_matches("error: ").to_owned()).tell(true);
+    }
+    // Nothing is left to be done where even this cannot be written.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
 
 async fn dispatch(Cli { common, verb }: Cli) -> Result<(), Failure> {
@@ -179,6 +170,13 @@ async fn dispatch(Cli { common, verb }: Cli) -> Result<(), Failure> {
     if let Verb::Openapi = verb {
         return Printer::always_json(&crate::http::openapi());
     }
+    match &verb {
+        // These two tell of every mistake.
+        Verb::Check(args) => return check::run(&common.root, args, print).await,
+        Verb::Doctor => return check::doctor(&common.root, print).await,
+        verb if verb.needs_root() => root::must_be_root(&common.root)?,
+        _ => {}
+    }
     let config = Config::load(&common.root)?;
     match verb {
         Verb::Serve(args) => serve::run(config, args, print).await,
@@ -186,10 +184,10 @@ async fn dispatch(Cli { common, verb }: Cli) -> Result<(), Failure> {
         Verb::Ingest(args) => documents::ingest(config, args, print).await,
         Verb::Query(args) => documents::query(config, args, print).await,
         Verb::Explain(args) => explain::run(config, args, print).await,
-        Verb::Reindex(args) => tenants::reindex(config, args, print).await,
-        Verb::Purge(args) => tenants::purge(config, args, print).await,
+        Verb::Reindex(args) => reindex::run(config, args, print).await,
+        Verb::Purge(args) => jobs::purge(config, args, print).await,
         Verb::Golden(args) => golden::run(config, args, print).await,
-        Verb::Jobs(args) => tenants::jobs(config, args, print).await,
+        Verb::Jobs(args) => jobs::jobs(config, args, print).await,
         Verb::Generations(verb) => generations::run(config, verb, print).await,
         Verb::Backup(args) => backup::backup(config, args, print).await,
         Verb::Restore(args) => backup::restore(config, args, print).await,
@@ -199,9 +197,7 @@ async fn dispatch(Cli { common, verb }: Cli) -> Result<(), Failure> {
         Verb::Extract(args) => extract::run(&config, &args, print).await,
         Verb::Eval(args) => eval::run(&config, &args, print).await,
         Verb::Measure(verb) => measure::run(&config, verb, print).await,
-        Verb::Check(args) => check::run(&config, &args, print).await,
-        Verb::Doctor => check::doctor(&config, print).await,
-        Verb::Openapi | Verb::ExtractWorker => Ok(()),
+        Verb::Check(_) | Verb::Doctor | Verb::Openapi | Verb::ExtractWorker => Ok(()),
     }
 }
 
@@ -225,6 +221,11 @@ impl Printer {
     /// A remark beside the result; none where the output is for a program.
     fn note(self, text: impl AsRef<str>) -> Result<(), Failure> {
         if self.json { Ok(()) } else { Self::line(text) }
+    }
+
+    /// A remark beside the result, on standard error; none where the output is for a program.
+    fn remark(self, text: impl AsRef<str>) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { Ok(writeln!(io::stderr(), "{}", text.as_ref())?) }
     }
 
     /// `value` as one line of JSON.
@@ -266,9 +267,4 @@ impl From<ModeArg> for crate::domain::Mode {
             ModeArg::Bm25 => Self::Bm25,
         }
     }
-}
-
-/// Shows a path relative to the root where it can be.
-fn shown(path: &Path, config: &Config) -> String {
-    path.strip_prefix(&config.root).unwrap_or(path).display().to_string()
 }

@@ -13,7 +13,7 @@ use super::client::{open_tokens, reachable};
 use super::{Failure, Printer, demo};
 use crate::access::{Operator, Permission, Sessions, TokenRequest};
 use crate::app::{self, App};
-use crate::config::Config;
+use crate::config::{Config, strangers};
 use crate::domain::TenantId;
 use crate::http::HttpState;
 use crate::ledger::Ledger;
@@ -41,6 +41,9 @@ struct Ready {
 
 pub(super) async fn run(mut config: Config, args: ServeArgs, print: Printer) -> Result<(), Failure> {
     telemetry::init_logs(&config.log).map_err(|error| Failure::Usage(error.to_string()))?;
+    for stranger in strangers() {
+        tracing::warn!("{stranger}");
+    }
     if let Some(bind) = args.bind {
         config.http.bind = bind;
     }

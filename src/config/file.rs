@@ -29,6 +29,14 @@ pub enum ConfigError {
         /// What is wrong and what would be right.
         message: String,
     },
+    /// The file's name is no tenant's id.
+    #[error("{path}: {message}")]
+    Name {
+        /// The file, relative to the root.
+        path: String,
+        /// What a name may be.
+        message: String,
+    },
     /// The environment says something that cannot be meant.
     #[error("environment: {0}")]
     Environment(String),
@@ -60,7 +68,7 @@ impl ConfigError {
     #[must_use]
     pub fn path(&self) -> Option<&str> {
         match self {
-            Self::Read { path, .. } | Self::Invalid { path, .. } => Some(path),
+            Self::Read { path, .. } | Self::Invalid { path, .. } | Self::Name { path, .. } => Some(path),
             _ => None,
         }
     }

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::HttpState;
 use super::auth::{self, Gate};
+use super::codes::Code;
 use super::context::{ClientAddr, peer};
 use super::problem::ApiError;
 use crate::access::Permission;
@@ -33,36 +34,72 @@ pub struct Readiness {
     draining: bool,
     /// Tenants that can answer.
     tenants_answering: usize,
+    /// Tenants whose index is being opened or built for the first time.
+    tenants_starting: usize,
     /// Tenants there are.
     tenants_total: usize,
 }
 
-impl Readiness {
-    /// One broken tenant must not take the others out of service, so one that answers is enough; so is having none.
-    fn new(draining: bool, (tenants_answering, tenants_total): (usize, usize)) -> Self {
-        let ready = !draining && (tenants_answering > 0 || tenants_total == 0);
-        Self { ready, draining, tenants_answering, tenants_total }
-    }
+/// What readiness is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Asked {
+    /// Whether each tenant is waited for, and not only the first.
+    all: bool,
+    /// Whether the counts are told.
+    verbose: bool,
+}
 
-    fn of(state: &HttpState) -> Self {
-        Self::new(state.draining.load(Ordering::Relaxed), state.tenants.ready())
+impl Asked {
+    /// Reads a query string; `None` when it asks for something that is not known.
+    fn parse(query: &str) -> Option<Self> {
+        let mut asked = Self::default();
+        for part in query.split('&').filter(|part| !part.is_empty()) {
+            match part.split_once('=').unwrap_or((part, "")) {
+                ("verbose", _) => asked.verbose = true,
+                ("tenants", "all") => asked.all = true,
+                _ => return None,
+            }
+        }
+        Some(asked)
     }
 }
 
-/// Says whether new work should be sent here: 503 while it drains, and while no tenant answers though there are some.
+impl Readiness {
+    /// One broken tenant must not take the others out of service, so one that answers is enough; so is having none. Asked for
+    /// all, it waits for those that are on their way, and not for those that failed.
+    fn new(
+        draining: bool,
+        (tenants_answering, tenants_total): (usize, usize),
+        tenants_starting: usize,
+        all: bool,
+    ) -> Self {
+        let some = tenants_answering > 0 || tenants_total == 0;
+        let ready = !draining && some && (!all || tenants_starting == 0);
+        Self { ready, draining, tenants_answering, tenants_starting, tenants_total }
+    }
+
+    fn of(state: &HttpState, all: bool) -> Self {
+        Self::new(state.draining.load(Ordering::Relaxed), state.tenants.ready(), state.tenants.starting(), all)
+    }
+}
+
+/// Says whether new work should be sent here: 503 while it drains, and while no tenant answers though there are some; with
+/// `tenants=all` also while the index of any tenant is being opened or built for the first time.
 #[utoipa::path(get, path = "/readyz", tag = "operations",
-    params(("verbose" = Option<String>, Query, description = "Adds counts, as JSON")),
+    params(("verbose" = Option<String>, Query, description = "Adds counts, as JSON"),
+        ("tenants" = Option<String>, Query, description = "`all` waits for each tenant that is starting, and not only for the first")),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
-pub async fn readyz(State(state): State<HttpState>, uri: Uri) -> Response {
-    let readiness = Readiness::of(&state);
+pub async fn readyz(State(state): State<HttpState>, uri: Uri) -> Result<Response, ApiError> {
+    let Some(asked) = Asked::parse(uri.query().unwrap_or_default()) else {
+        return Err(ApiError::new(Code::InvalidParameter, "`/readyz` takes `verbose` and `tenants=all`"));
+    };
+    let readiness = Readiness::of(&state, asked.all);
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let verbose =
-        uri.query().is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some("verbose")));
-    if verbose {
+    Ok(if asked.verbose {
         (status, Json(readiness)).into_response()
     } else {
         (status, if readiness.ready { "ready\n" } else { "not ready\n" }).into_response()
-    }
+    })
 }
 
 /// Health in the seed pattern.
@@ -124,11 +161,26 @@ mod tests {
 
     #[test]
     fn one_tenant_that_answers_keeps_the_server_in_service() {
-        let ready = |draining, counts| Readiness::new(draining, counts).ready;
+        let ready = |draining, counts| Readiness::new(draining, counts, 0, false).ready;
         assert!(ready(false, (0, 0)), "a fresh server without tenants");
         assert!(ready(false, (1, 20)));
         assert!(!ready(false, (0, 20)));
         assert!(!ready(true, (20, 20)));
+    }
+
+    #[test]
+    fn asked_for_all_it_waits_for_those_on_their_way_and_not_for_those_that_failed() {
+        let ready = |counts, starting| Readiness::new(false, counts, starting, true).ready;
+        assert!(!ready((1, 20), 19));
+        assert!(ready((20, 20), 0));
+        assert!(ready((19, 20), 0), "one failed");
+        assert!(!ready((0, 20), 0), "all failed");
+        assert!(ready((0, 0), 0));
+        assert_eq!(Asked::parse("verbose&tenants=all"), Some(Asked { all: true, verbose: true }));
+        assert_eq!(Asked::parse(""), Some(Asked::default()));
+        assert_eq!(Asked::parse("verbose=1"), Some(Asked { all: false, verbose: true }));
+        assert_eq!(Asked::parse("tenants=some"), None);
+        assert_eq!(Asked::parse("tenant=all"), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod answers;
 mod availability;
 mod backup;
 mod change;
+mod command_line;
 mod crash;
 mod documents;
 mod everyday_set;

@@ -11,10 +11,10 @@ use tokio::time::timeout;
 use super::harness::{PATIENCE, Root, eventually, worker};
 
 /// A running `carrel serve`.
-struct Server {
+pub struct Server {
     process: Child,
     /// What it printed when it was ready.
-    ready: Value,
+    pub ready: Value,
 }
 
 fn carrel(root: &Root, args: &[&str]) -> Command {
@@ -31,7 +31,7 @@ async fn said(root: &Root, args: &[&str]) -> (bool, Value) {
 }
 
 impl Server {
-    async fn start(root: &Root) -> Self {
+    pub async fn start(root: &Root) -> Self {
         let mut process = carrel(root, &["serve", "--bind", "127.0.0.1:0"]).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
@@ -49,7 +49,7 @@ impl Server {
     }
 
     /// Asks it to end; whether it did so in order.
-    async fn end(mut self) -> bool {
+    pub async fn end(mut self) -> bool {
         self.signal(Signal::TERM);
         timeout(PATIENCE, self.process.wait()).await.unwrap().unwrap().success()
     }

@@ -13,7 +13,7 @@ use super::shell::{Section, Shell, page, page_with};
 use super::show::{self, Chip, Message, Tone, When};
 use super::state::{AdminState, Deed};
 use super::steps::{self, Taken};
-use crate::access::{MintedToken, Permission, TokenRequest};
+use crate::access::{MintedToken, Permission, TokenRequest, is_command_lines};
 use crate::domain::{TenantId, Timestamp};
 use crate::ledger::TokenRecord;
 
@@ -186,7 +186,12 @@ impl TokensPage {
             form,
             error: Message::default(),
             most_days: MOST_DAYS,
-            rows: tokens.iter().take(SHOWN).map(|token| TokenRow::new(token, now)).collect(),
+            rows: tokens
+                .iter()
+                .filter(|token| !is_command_lines(token))
+                .take(SHOWN)
+                .map(|token| TokenRow::new(token, now))
+                .collect(),
         }
     }
 }

@@ -58,7 +58,7 @@ impl TokenBody {
         for name in scope.split_ascii_whitespace() {
             match Permission::parse(name) {
                 None => return wrong("#/scope", format!("`scope` names `{name}`, which is no permission")),
-                Some(permission) if is_tenants_own(permission) != tenant.is_some() => {
+                Some(permission) if permission.is_tenants_own() != tenant.is_some() => {
                     let needs = if tenant.is_some() { "no tenant" } else { "a tenant" };
                     return wrong("#/scope", format!("`scope` names `{name}`, which needs {needs}"));
                 }
@@ -71,11 +71,6 @@ impl TokenBody {
         }
         Ok(TokenRequest { tenant, subject, permissions, days })
     }
-}
-
-/// Whether a permission is one over a tenant's own things.
-fn is_tenants_own(permission: Permission) -> bool {
-    !matches!(permission, Permission::TenantsAdmin | Permission::Metrics)
 }
 
 /// A fresh token; its text is shown this once.

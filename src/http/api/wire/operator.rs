@@ -23,6 +23,8 @@ pub struct TenantView {
     /// How it fares.
     #[schema(schema_with = tenant_state)]
     state: &'static str,
+    /// Why it is not ready, in words; none while it is, or while its first build is under way.
+    cause: Option<String>,
     /// Whether it can answer questions now.
     answers: bool,
     /// Serving generation, 0 for none.
@@ -70,6 +72,7 @@ impl From<TenantStatus> for TenantView {
     fn from(tenant: TenantStatus) -> Self {
         Self {
             state: tenant.health.as_str(),
+            cause: tenant.health.cause().map(ToOwned::to_owned),
             id: tenant.id.into(),
             name: tenant.name,
             answers: tenant.answers,
