@@ -21,6 +21,7 @@ mod injection;
 mod jobs;
 mod lifecycle;
 mod lookback;
+mod manual;
 mod meanwhile;
 mod metrics;
 mod model;
