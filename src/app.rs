@@ -33,8 +33,8 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// How often what is old is forgotten.
 const FORGETTING: Duration = Duration::from_hours(6);
 
-/// How often jobs are counted for the metrics.
-const JOBS_COUNTED: Duration = Duration::from_secs(10);
+/// How often jobs are counted for the metrics, and indexes looked at.
+const GAUGED: Duration = Duration::from_secs(10);
 
 /// A whole Carrel, not yet listening.
 pub struct App {
@@ -129,7 +129,7 @@ impl App {
         tokio::spawn(telemetry::upkeep(self.state.metrics.clone(), stop.clone()));
         let tenants = self.state.tenants.clone();
         tokio::spawn(async move { tenants.warm_up().await });
-        tokio::spawn(count_jobs(self.state.ledger.clone(), stop.clone()));
+        tokio::spawn(gauge(self.state.ledger.clone(), self.state.tenants.clone(), stop.clone()));
         tokio::spawn(forget_old(self.state.ledger.clone(), self.state.config.keep.clone(), stop.clone()));
         let drained = http::serve(listener, self.state.clone(), stop).await;
         if drained.cut_off > 0 {
@@ -143,19 +143,21 @@ impl App {
     }
 }
 
-/// Tells the metrics how many jobs there are in each state, until `stop`.
-async fn count_jobs(ledger: Ledger, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(JOBS_COUNTED);
+/// Tells the metrics how many jobs there are in each state, and whose index is outdated, until `stop`.
+async fn gauge(ledger: Ledger, tenants: Tenants, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(GAUGED);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = ticks.tick() => match tokio::try_join!(ledger.job_counts(), ledger.stalled_jobs()) {
-                Ok((counts, stalled)) => {
-                    telemetry::jobs(&counts);
-                    telemetry::jobs_stalled(stalled);
-                }
-                Err(error) => tracing::warn!(error = %error, "the jobs could not be counted"),
-            },
+            _ = ticks.tick() => {}
+        }
+        tenants.note_outdated();
+        match tokio::try_join!(ledger.job_counts(), ledger.stalled_jobs()) {
+            Ok((counts, stalled)) => {
+                telemetry::jobs(&counts);
+                telemetry::jobs_stalled(stalled);
+            }
+            Err(error) => tracing::warn!(error = %error, "the jobs could not be counted"),
         }
     }
 }

@@ -191,9 +191,16 @@ impl Cell {
         self.settings.store(Arc::new(settings));
     }
 
+    /// In which parts the index is not what a build would make now; tells the metrics as well.
+    pub(super) fn outdated(&self, engine: &Engine) -> Vec<String> {
+        let settings = self.settings.load();
+        let parts = self.snapshot().map(|snapshot| engine.outdated(&settings, snapshot.spec())).unwrap_or_default();
+        self.metrics.outdated(!parts.is_empty());
+        parts
+    }
+
     pub(super) fn status(&self, engine: &Engine) -> TenantStatus {
         let settings = self.settings.load();
-        let outdated = self.snapshot().map(|snapshot| engine.outdated(&settings, snapshot.spec()));
         let info = self.snapshot().map(|snapshot| snapshot.info());
         let count = |of: fn(&crate::index::GenerationInfo) -> u64| info.as_ref().map_or(0, of);
         TenantStatus {
@@ -206,7 +213,7 @@ impl Cell {
             chunks: count(|info| info.chunks),
             bytes: count(|info| info.bytes),
             built_at: info.as_ref().map(|info| info.made_at),
-            outdated: outdated.unwrap_or_default(),
+            outdated: self.outdated(engine),
             embedder: info.map_or_else(|| settings.retrieval.embedder.to_string(), |info| info.spec.embedder),
             restarts: self.restarts.load(Ordering::Relaxed),
             errors: self.errors.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect(),

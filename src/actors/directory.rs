@@ -203,6 +203,13 @@ impl Tenants {
         statuses
     }
 
+    /// Tells the metrics whose index is outdated.
+    pub fn note_outdated(&self) {
+        for cell in self.0.living.load().values() {
+            cell.outdated(&self.0.shared.of(&cell.id).engine);
+        }
+    }
+
     /// Tenants that answer, and tenants there are.
     #[must_use]
     pub fn ready(&self) -> (usize, usize) {

@@ -12,6 +12,7 @@ pub(super) const INDEX_CHUNKS: &str = "carrel_index_chunks";
 pub(super) const INDEX_BYTES: &str = "carrel_index_size_bytes";
 pub(super) const INDEX_GENERATION: &str = "carrel_index_generation";
 pub(super) const INDEX_READY: &str = "carrel_index_ready";
+pub(super) const INDEX_OUTDATED: &str = "carrel_index_outdated";
 pub(super) const INDEX_LAST_SUCCESS: &str = "carrel_index_last_success_timestamp_seconds";
 pub(super) const INDEX_BUILD: &str = "carrel_index_build_duration_seconds";
 pub(super) const ACTOR_RESTARTS: &str = "carrel_actor_restarts_total";
@@ -62,6 +63,7 @@ pub(super) const ALL: &[(&str, Kind, &str)] = &[
     (INDEX_BYTES, Kind::Gauge, "Bytes of the serving generation on disk"),
     (INDEX_GENERATION, Kind::Gauge, "Number of the serving generation"),
     (INDEX_READY, Kind::Gauge, "1 when the tenant can answer questions"),
+    (INDEX_OUTDATED, Kind::Gauge, "1 when the index is not what a build would make now, so that a reindex is due"),
     (INDEX_LAST_SUCCESS, Kind::Gauge, "When the last build or change of the index succeeded, seconds since 1970"),
     (INDEX_BUILD, Kind::Histogram(WORK_SECONDS), "Seconds a build took"),
     (ACTOR_RESTARTS, Kind::Counter, "Actors started again after they died"),

@@ -88,6 +88,7 @@ struct Series {
     chunks: Share,
     bytes: Share,
     ready: Share,
+    outdated: Share,
     mailbox: Gauge,
     generation: Gauge,
     last_success: Gauge,
@@ -135,6 +136,11 @@ impl TenantMetrics {
         if self.0.own {
             self.0.generation.set(as_f64(generation));
         }
+    }
+
+    /// Sets whether the index is not what a build would make now.
+    pub fn outdated(&self, outdated: bool) {
+        self.0.outdated.set(u64::from(outdated));
     }
 
     /// Sets whether the tenant can answer questions.
@@ -203,6 +209,7 @@ impl Series {
             chunks: share(names::INDEX_CHUNKS),
             bytes: share(names::INDEX_BYTES),
             ready: share(names::INDEX_READY),
+            outdated: share(names::INDEX_OUTDATED),
             mailbox: zeroed(gauge!(names::ACTOR_MAILBOX, "tenant" => of())),
             generation: zeroed(gauge!(names::INDEX_GENERATION, "tenant" => of())),
             last_success: zeroed(gauge!(names::INDEX_LAST_SUCCESS, "tenant" => of())),
@@ -216,7 +223,7 @@ impl Series {
 
 impl Drop for Series {
     fn drop(&mut self) {
-        for share in [&self.documents, &self.chunks, &self.bytes, &self.ready] {
+        for share in [&self.documents, &self.chunks, &self.bytes, &self.ready, &self.outdated] {
             share.set(0);
         }
         labels().give_back(&self.tenant, self.own);
