@@ -109,10 +109,15 @@ impl OpenAiEmbedder {
                 waiting.extend(part.chunks(most).rev().map(<[usize]>::to_vec));
                 continue;
             }
+            let half = part.len().div_ceil(2);
+            // What was refused a moment ago need not be tried again.
+            if part.len() > 1 && refused.as_ref().is_some_and(|(size, _)| part.len() >= *size) {
+                waiting.extend(part.chunks(half).rev().map(<[usize]>::to_vec));
+                continue;
+            }
             match self.embed_batch(texts, &part, purpose).await {
                 Ok(embedded) => done.push((part, embedded)),
                 Err(error) if error.is_of_the_text() && part.len() > 1 => {
-                    let half = part.len().div_ceil(2);
                     waiting.extend(part.chunks(half).rev().map(<[usize]>::to_vec));
                     refused = Some((part.len(), error));
                 }
