@@ -76,7 +76,8 @@ pub(super) fn add_trouble(view: &mut Value, totals: DocumentTotals) {
 fn trouble(view: &Value, totals: DocumentTotals) -> Option<String> {
     let mut said: Vec<String> = view["cause"].as_str().map(|cause| cause.replace('\n', "; ")).into_iter().collect();
     if view["state"] == "building" {
-        said.push("its first build is under way".to_owned());
+        let last = view["errors"][0]["message"].as_str().map(|last| format!(", after: {last}")).unwrap_or_default();
+        said.push(format!("its first build is under way{last}"));
     }
     let outdated: Vec<&str> = view["outdated"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if !outdated.is_empty() {
@@ -112,6 +113,9 @@ mod tests {
             of(json!({ "state": "ready", "outdated": ["embedder", "chunker"] }), 2).unwrap(),
             "its index is outdated (embedder, chunker): reindex it; 2 documents failed"
         );
+        let building = json!({ "state": "building", "errors": [{ "message": "the provider does not answer" }] });
+        assert_eq!(of(building, 0).unwrap(), "its first build is under way, after: the provider does not answer");
+        assert_eq!(of(json!({ "state": "building", "errors": [] }), 0).unwrap(), "its first build is under way");
         let broken = json!({ "state": "failed", "cause": "tenants/a.toml:1: x\ntenants/a.toml:2: y" });
         assert_eq!(of(broken, 0).unwrap(), "tenants/a.toml:1: x; tenants/a.toml:2: y");
     }
