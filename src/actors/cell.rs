@@ -213,6 +213,8 @@ impl Cell {
             chunks: count(|info| info.chunks),
             bytes: count(|info| info.bytes),
             built_at: info.as_ref().map(|info| info.made_at),
+            languages: self.snapshot().map(|snapshot| snapshot.languages()).unwrap_or_default(),
+            english_only: self.snapshot().is_some_and(|snapshot| engine.is_english_only(snapshot.spec())),
             outdated: self.outdated(engine),
             embedder: info.map_or_else(|| settings.retrieval.embedder.to_string(), |info| info.spec.embedder),
             restarts: self.restarts.load(Ordering::Relaxed),

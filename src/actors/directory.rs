@@ -20,7 +20,7 @@ use crate::access::{Caller, Operator, Tokens};
 use crate::config::{Config, EmbedderRef, TenantSettings};
 use crate::domain::{TenantId, Timestamp};
 use crate::engine::Engine;
-use crate::index::Generations;
+use crate::index::{Generations, LanguageShare};
 use crate::ledger::Ledger;
 use crate::store::DocumentStore;
 use crate::telemetry::TenantMetrics;
@@ -103,6 +103,10 @@ pub struct TenantStatus {
     pub built_at: Option<Timestamp>,
     /// The embedder's id.
     pub embedder: String,
+    /// The languages of its documents, most prose first.
+    pub languages: Vec<LanguageShare>,
+    /// Whether its embedder knows English alone, so that questions in other languages are searched by words.
+    pub english_only: bool,
     /// In which parts the index is not what the settings want; a rebuild mends that.
     pub outdated: Vec<String>,
     /// Times its actor was restarted since boot.
@@ -443,6 +447,8 @@ fn unreadable(id: &TenantId, cause: &str) -> TenantStatus {
         chunks: 0,
         bytes: 0,
         built_at: None,
+        languages: Vec::new(),
+        english_only: false,
         outdated: Vec::new(),
         embedder: String::new(),
         restarts: 0,

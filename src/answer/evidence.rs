@@ -14,6 +14,7 @@
 //! refused, and 94.5 % of those asked of another text.
 
 use super::terms::Terms;
+use crate::domain::asking::gist;
 use crate::domain::languages::may_compound;
 use crate::domain::{Hit, Question};
 
@@ -48,7 +49,7 @@ pub struct Evidence {
 #[must_use]
 pub fn judge(question: &Question, hits: &[Hit], min_score: f32) -> Evidence {
     let mut spoken = [&question.text].into_iter().chain(hits.first().map(|hit| &hit.text));
-    let terms = Terms::reading(&question.text, spoken.any(|text| may_compound(text)));
+    let terms = Terms::reading(&gist(&question.text), spoken.any(|text| may_compound(text)));
     let cosine = hits.iter().filter_map(|hit| hit.dense).map(|dense| dense.score).max_by(f32::total_cmp);
     let words = hits.iter().take(LOOKED_AT).map(|hit| share(&terms, hit)).fold(0.0, f32::max);
     let enough = match cosine {

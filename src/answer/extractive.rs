@@ -15,6 +15,7 @@ use super::tables::{self, Cut};
 use super::terms::{Mask, Terms};
 use super::{AnswerError, Answerer, Ask, Claim, Draft, plain};
 use crate::domain::Hit;
+use crate::domain::asking::gist;
 
 /// Hits that are quoted at most.
 const MAX_SOURCES: usize = 3;
@@ -73,7 +74,7 @@ struct Candidate {
 
 /// The answer to `question` from `hits`, best first. Without any hit there is none.
 fn quote(question: &str, hits: &[Hit]) -> Draft {
-    let terms = Terms::of(question);
+    let terms = Terms::of(&gist(question));
     let cuts: Vec<Cut> = hits.iter().take(MAX_HITS).map(Cut::of).collect();
     let mut candidates = find(&terms, &cuts);
     score(&terms, &mut candidates);

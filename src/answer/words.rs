@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::domain::{fold, spelled_out};
+use crate::domain::{fold, is_sign, spelled_out};
 
 /// What stands between a word and the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,11 @@ impl<F: FnMut(&Word<'_>)> Cutter<F> {
                 self.word.push(c.to_ascii_lowercase());
             } else if !c.is_ascii() && is_part_of_word(c) {
                 self.word.extend(c.to_lowercase());
+            } else if is_sign(c) {
+                self.flush();
+                self.word.push(c);
+                self.flush();
+                self.gap = Gap::Far;
             } else if !is_unseen(c) {
                 self.part(c);
             }
@@ -119,9 +124,9 @@ fn is_part_of_word(c: char) -> bool {
         || matches!(c, '\u{300}'..='\u{36f}' | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{900}'..='\u{dff}')
 }
 
-/// Signs within words that nobody sees: soft hyphens and joiners.
+/// Signs that nobody sees: soft hyphens, joiners, and what chooses the form of an emoji.
 fn is_unseen(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{fe0e}' | '\u{fe0f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -146,6 +151,7 @@ mod tests {
             words("Hasło łazienka nai\u{308}ve na\u{ad}ive ＡＢＣ"),
             ["haslo", "lazienka", "naive", "naive", "abc"]
         );
+        assert_eq!(words("⚠️ stop 🍕, § 12"), ["⚠", "stop", "🍕", "§", "12"]);
         assert_eq!(words(" …! "), Vec::<String>::new());
     }
 

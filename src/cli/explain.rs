@@ -63,6 +63,9 @@ fn said(explained: &Value) -> String {
     if let Some(filter) = explained["filter"].as_object() {
         lines.push(format!("filter: lets {} documents with {} chunks through", filter["documents"], filter["chunks"]));
     }
+    if let Some(reason) = explained["index"]["meaning"]["reason"].as_str() {
+        lines.push(format!("meaning had no vote: {}", plain(&reason.into())));
+    }
     if explained["document"].is_object() {
         lines.extend(fate(&explained["document"]));
     }

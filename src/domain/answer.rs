@@ -60,6 +60,18 @@ pub struct IndexStamp {
     pub generation: u64,
     /// When it was built.
     pub built_at: Timestamp,
+    /// Why the search by meaning had no vote on the question, where one was to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_vote: Option<NoVote>,
+}
+
+/// Why the search by meaning had no vote, which is no failure: the embedder does not know the question's language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoVote {
+    /// The language the question was read in, BCP 47 primary.
+    pub language: String,
+    /// The reason in words.
+    pub reason: String,
 }
 
 /// Milliseconds by stage (`embed`, `dense`, `sparse`, `fuse`, `generate`, …) and `total`.

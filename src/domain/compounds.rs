@@ -16,6 +16,10 @@ const SHORTEST_END: usize = 5;
 const SHORTEST_BEGIN: usize = 6;
 /// Letters by which a part may differ in its ending from the word it is.
 const ENDING: usize = 2;
+/// The same where so many letters are alike: `költségeit` is a form of `költség`.
+const LONG_ENDING: usize = 4;
+/// See [`LONG_ENDING`].
+const ALIKE: usize = 5;
 /// Longer words are no compounds but lines without blanks.
 const LONGEST: usize = 60;
 
@@ -69,7 +73,7 @@ impl Compound {
 
     /// Adds a word of the text to the `parts` it has. A word is a part when both are equal or differ by a short ending.
     pub fn see(&self, seen: &str, parts: &mut Parts) {
-        if seen.len() < SHORTEST_PART || seen.len() > self.0.len() {
+        if seen.len() < SHORTEST_PART || seen.len() > self.0.len() + LONG_ENDING {
             return;
         }
         if let Some(end) = end_of(seen, &self.0) {
@@ -107,16 +111,19 @@ impl Parts {
 fn end_of(seen: &str, word: &str) -> Option<usize> {
     let same = seen.char_indices().zip(word.chars()).take_while(|((_, a), b)| a == b).count();
     let rest = seen.chars().count() - same;
-    let enough = if rest < ENDING { SHORTEST_PART } else { SHORTEST_PART + 1 };
-    (same >= enough && rest <= ENDING).then(|| word.char_indices().nth(same).map_or(word.len(), |(at, _)| at))
+    is_form(same, rest).then(|| word.char_indices().nth(same).map_or(word.len(), |(at, _)| at))
 }
 
 /// Whether `seen` and `tail` are one word but for a short ending of either.
 fn is_alike(seen: &str, tail: &str) -> bool {
     let same = seen.chars().zip(tail.chars()).take_while(|(a, b)| a == b).count();
     let rest = seen.chars().count().max(tail.chars().count()) - same;
-    let enough = if rest < ENDING { SHORTEST_PART } else { SHORTEST_PART + 1 };
-    same >= enough && rest <= ENDING
+    is_form(same, rest)
+}
+
+/// Whether words of which so many letters are alike and so many are not differ by their endings alone.
+fn is_form(same: usize, rest: usize) -> bool {
+    same >= SHORTEST_PART && rest <= ENDING || same >= ALIKE && rest <= LONG_ENDING
 }
 
 /// Whether the compound `whole` begins or ends with the word `part`: `kundigungsfrist` with `kundigung` and `frist`.
@@ -149,7 +156,9 @@ mod tests {
             ("hotelkosten", "die kosten fur das hotel"),
             ("reisekosten", "kosten der reisen"),
             ("fahrzeugversicherung", "die versicherung der fahrzeuge"),
-            ("werktijden", "de tijden van het werk"),
+            ("opzegtermijn", "de termijn voor opzegging"),
+            ("szallodakoltseg", "a szalloda koltsegeit"),
+            ("szabadsagnapok", "25 nap szabadsag"),
             ("vakantiedagen", "25 dagen vakantie"),
             ("semesterdagar", "dagar semester"),
             ("uppsagningstid", "tid for uppsagning"),

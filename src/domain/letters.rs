@@ -42,6 +42,15 @@ pub fn spelled_out(word: &str) -> Option<String> {
     found.then_some(spelled)
 }
 
+/// Whether `c` is a sign that means something by itself, as people ask for it: emoji, arrows, currencies, `§`. Signs of ASCII
+/// are none, and lines that tables are drawn with.
+#[must_use]
+pub fn is_sign(c: char) -> bool {
+    matches!(c, '\u{a2}'..='\u{a7}' | '©' | '®' | '°' | '±' | '¶' | '×' | '÷' | '†' | '‡' | '‰' | '\u{20a0}'..='\u{20cf}'
+        | '\u{2190}'..='\u{22ff}' | '\u{2300}'..='\u{23ff}' | '\u{25a0}'..='\u{25cf}' | '\u{2600}'..='\u{27bf}'
+        | '\u{2900}'..='\u{297f}' | '\u{2b00}'..='\u{2bff}' | '\u{1f000}'..='\u{1f3fa}' | '\u{1f400}'..='\u{1faff}')
+}
+
 /// Adds one character of text in NFKC, as it is compared.
 fn fold_char(c: char, folded: &mut String) {
     if c.is_ascii() {

@@ -4,6 +4,7 @@
 //! is the only way in, so nothing below re-checks.
 
 mod answer;
+pub mod asking;
 pub mod codes;
 pub mod compounds;
 mod conversation;
@@ -18,7 +19,7 @@ mod letters;
 mod question;
 mod time;
 
-pub use answer::{Answer, Citation, Degradation, IndexStamp, Outcome, SearchReply, Timings, Usage};
+pub use answer::{Answer, Citation, Degradation, IndexStamp, NoVote, Outcome, SearchReply, Timings, Usage};
 pub use conversation::{Conversation, Role, Turn};
 pub use document::{
     Attributes, Chunk, ContentHash, DocumentState, DocumentStatus, Extracted, Mark, MarkKind, StageName, embedding_text,
@@ -28,6 +29,6 @@ pub use function_words::{FUNCTION_WORD_LANGUAGES, is_function_word};
 pub use golden::{Checks, Expected, Golden, GoldenCheck, Quality, ReplayCheck, Worse};
 pub use ids::{DocumentId, IdError, JobId, TenantId};
 pub use job::{Job, JobCounts, JobKind, JobProblem, JobState, Receipt, Removal};
-pub use letters::{fold, spelled_out};
+pub use letters::{fold, is_sign, spelled_out};
 pub use question::{Hit, Mode, Passage, Question, QuestionError, Ranked, StageRank};
 pub use time::Timestamp;

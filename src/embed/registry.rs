@@ -93,22 +93,42 @@ impl Embedders {
         dimension: usize,
         text: &str,
     ) -> Result<Arc<[f32]>, EmbedError> {
-        let key = key(payer, embedder.id(), text);
+        let vectors = self.questions(payer, embedder, dimension, &[text]).await?;
+        vectors.into_iter().next().ok_or_else(|| EmbedError::Builtin("no vector for a question".to_owned()))
+    }
+
+    /// The vectors of the parts of a question, in order: as [`Embedders::question`], in one call for those that are not in
+    /// the cache.
+    ///
+    /// # Errors
+    /// As [`Embedders::question`].
+    pub async fn questions(
+        &self,
+        payer: &Payer,
+        embedder: &Arc<dyn Embedder>,
+        dimension: usize,
+        texts: &[&str],
+    ) -> Result<Vec<Arc<[f32]>>, EmbedError> {
+        let keys: Vec<Key> = texts.iter().map(|text| key(payer, embedder.id(), text)).collect();
         // One of another length is of a generation before, made by another model under the same name.
-        let known = self.questions.get(&key).filter(|vector| vector.len() == dimension);
-        telemetry::embed_cache(known.is_some());
-        if let Some(vector) = known {
-            return Ok(vector);
+        let known = |key: &Key| self.questions.get(key).filter(|vector| vector.len() == dimension);
+        let mut vectors: Vec<Option<Arc<[f32]>>> = keys.iter().map(known).collect();
+        vectors.iter().for_each(|known| telemetry::embed_cache(known.is_some()));
+        let missing: Vec<usize> = (0..texts.len()).filter(|at| vectors[*at].is_none()).collect();
+        if !missing.is_empty() {
+            let wanted: Vec<String> = missing.iter().map(|at| texts[*at].to_owned()).collect();
+            let made = embedder.embed(&wanted, Purpose::Question).await?;
+            for (at, vector) in missing.into_iter().zip(made.vectors) {
+                if vector.len() != dimension {
+                    return Err(EmbedError::of_length(embedder.id(), vector.len(), dimension));
+                }
+                let vector: Arc<[f32]> = vector.into();
+                self.questions.insert(keys[at], vector.clone());
+                vectors[at] = Some(vector);
+            }
         }
-        let made = embedder.embed(&[text.to_owned()], Purpose::Question).await?;
-        let vector = made.vectors.into_iter().next();
-        let vector: Arc<[f32]> =
-            vector.ok_or_else(|| EmbedError::Builtin("no vector for a question".to_owned()))?.into();
-        if vector.len() != dimension {
-            return Err(EmbedError::of_length(embedder.id(), vector.len(), dimension));
-        }
-        self.questions.insert(key, vector.clone());
-        Ok(vector)
+        let whole: Option<Vec<Arc<[f32]>>> = vectors.into_iter().collect();
+        whole.ok_or_else(|| EmbedError::Builtin("no vector for a question".to_owned()))
     }
 
     /// Loads the built-in model, so that the first question need not wait for it. Call it when the server listens.

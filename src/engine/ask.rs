@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Engine;
 use super::cite::Proofs;
-use super::search::{Clock, SearchError, millis, stamp};
+use super::search::{Clock, Retrieved, SearchError, millis};
 use crate::answer::{AnswerError, Answerer, Ask, Draft, judge};
 use crate::config::{AnswerSettings, TenantSettings};
 use crate::domain::{Answer, Conversation, Degradation, Hit, IndexStamp, Outcome, Question, Timings, Usage};
@@ -102,7 +102,8 @@ impl Engine {
         let begun = Instant::now();
         let (question, usage, mut degraded) = self.standalone(question, conversation, &settings.answer).await;
         let model_time = settings.answer.timeout.saturating_sub(begun.elapsed());
-        let (hits, lost) = self.find(snapshot, &question, &settings.retrieval, &mut clock).await?;
+        let found = self.find(snapshot, &question, &settings.retrieval, &mut clock).await?;
+        let Retrieved { hits, index, degraded: lost } = found;
         degraded.extend(lost);
         let evidence = judge(&question, &hits, settings.answer.min_score);
         if let Some(cosine) = evidence.cosine {
@@ -113,7 +114,7 @@ impl Engine {
             of_conversation: conversation.is_some(),
             hits,
             enough: evidence.enough,
-            index: stamp(snapshot),
+            index,
             degraded,
             timings_ms: clock.finish(),
             begun,

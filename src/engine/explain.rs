@@ -5,15 +5,16 @@
 //! [`super::why_not`].
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::Engine;
+use super::meaning::Meanings;
 use super::pick::{Places, pick};
 use super::search::{Candidates, Clock, SearchError, stamp};
 use super::why_not::Fate;
 use crate::config::RetrievalSettings;
-use crate::domain::{Degradation, DocumentId, Hit, IndexStamp, Mode, Question, Ranked, Timings};
+use crate::domain::asking::words_of;
+use crate::domain::{Degradation, DocumentId, Hit, IndexStamp, Mode, NoVote, Question, Ranked, Timings};
 use crate::index::{Admitted, FusedShare, IndexError, Snapshot, TermShare, TermWeight, fused_shares};
 use crate::telemetry::QueryStage;
 
@@ -115,7 +116,8 @@ pub(super) struct Way {
     pub question: Question,
     pub share: usize,
     pub depth: usize,
-    pub vector: Option<Arc<[f32]>>,
+    pub meanings: Option<Meanings>,
+    pub no_vote: Option<NoVote>,
     pub words_full: bool,
     pub fused: Vec<Ranked>,
     pub places: Places,
@@ -141,11 +143,11 @@ impl Engine {
         let fusing = begun.elapsed();
         let reranked = self.rerank(snapshot, question, settings, &fused, &mut clock, &mut found.degraded).await?;
         let begun = Instant::now();
-        let Candidates { vector, dense, words, words_full, degraded } = found;
+        let Candidates { meanings, no_vote, dense, words, words_full, degraded } = found;
         let share = question.per_document.unwrap_or(settings.max_chunks_per_document);
         let places = Places { dense, words, reranked };
         let (snapshot, question) = (snapshot.clone(), question.clone());
-        let way = Way { snapshot, question, share, depth, vector, words_full, fused, places };
+        let way = Way { snapshot, question, share, depth, meanings, no_vote, words_full, fused, places };
         let hits = pick(&way.snapshot, &way.question, share, way.order(), &way.places)?;
         clock.note(QueryStage::Fuse, fusing + begun.elapsed());
         let timings_ms = clock.finish();
@@ -165,14 +167,14 @@ impl Way {
     fn look(&self, hits: Vec<Hit>, wanted: Option<&DocumentId>) -> Result<Explanation, IndexError> {
         let terms = match self.question.mode {
             Mode::Dense => Vec::new(),
-            Mode::Hybrid | Mode::Bm25 => self.snapshot.term_weights(&self.question.text)?,
+            Mode::Hybrid | Mode::Bm25 => self.snapshot.term_weights(&words_of(&self.question.text))?,
         };
         let shares = self.shares();
         let document = wanted.map(|id| self.fate(id, &hits)).transpose()?;
         let hits = hits.into_iter().filter_map(|hit| self.explained(hit, &terms, &shares).transpose());
         let hits = hits.collect::<Result<_, _>>()?;
         let filter = self.question.filter.as_ref();
-        let votes = (self.question.mode != Mode::Bm25 && self.vector.is_some(), self.question.mode != Mode::Dense);
+        let votes = (self.question.mode != Mode::Bm25 && self.meanings.is_some(), self.question.mode != Mode::Dense);
         Ok(Explanation {
             mode: self.question.mode,
             hits,
@@ -185,7 +187,7 @@ impl Way {
             per_document: self.share,
             document,
             timings_ms: Timings::new(),
-            index: stamp(&self.snapshot),
+            index: stamp(&self.snapshot, self.no_vote.clone()),
             degraded: Vec::new(),
         })
     }
@@ -199,7 +201,7 @@ impl Way {
         if self.question.mode != Mode::Hybrid {
             return HashMap::new();
         }
-        let cosine = |key| self.snapshot.cosine(key, self.vector.as_deref()?);
+        let cosine = |key| self.meanings.as_ref()?.cosine(&self.snapshot, key);
         fused_shares(&self.places.dense, &self.places.words, self.words_full, cosine)
     }
 
@@ -212,7 +214,7 @@ impl Way {
         let Some(key) = key_of(&self.snapshot, &hit) else { return Ok(None) };
         let Some(fused) = self.fused_place(&hit, key, shares) else { return Ok(None) };
         let rerank = hit.rerank.map(|at| RerankMove { from: fused.rank, to: at.rank, score: at.score });
-        let cosine = self.vector.as_deref().and_then(|vector| self.snapshot.cosine(key, vector));
+        let cosine = self.meanings.as_ref().and_then(|meanings| meanings.cosine(&self.snapshot, key));
         let terms = self.snapshot.term_shares(terms, key)?;
         Ok(Some(ExplainedHit { hit, cosine, terms, fused, rerank }))
     }

@@ -110,11 +110,10 @@ impl Engine {
         let question =
             Question { text, top_k, mode, filter: None, per_document: None, rerank: Some(false), passages: false };
         // Made, and remembered, beforehand: a search would go on without it, and its hits would say nothing of the index.
-        if let Some(embedder) = self.voter(snapshot, &question)? {
-            let dimension = snapshot.spec().dimension;
-            self.embedders.question(&self.payer, &embedder, dimension, &question.text).await?;
+        if let Ok(Some(embedder)) = self.voter(snapshot, &question)? {
+            self.meanings(snapshot, &question, &embedder).await?;
         }
-        let (hits, _) = self.find(snapshot, &question, &settings.retrieval, &mut Clock::silent()).await?;
+        let hits = self.find(snapshot, &question, &settings.retrieval, &mut Clock::silent()).await?.hits;
         Ok(hits)
     }
 }

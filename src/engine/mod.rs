@@ -11,6 +11,7 @@ mod eval;
 mod explain;
 mod forecast;
 mod gate;
+mod meaning;
 mod measure;
 mod pick;
 mod prepare;

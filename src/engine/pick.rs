@@ -1,6 +1,6 @@
 //! Ranked candidates → hits: ordered anew where the tenant has a reranker, few of one document, with their texts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use super::Engine;
@@ -66,7 +66,44 @@ fn no_reranker() -> Degradation {
     Degradation { code: "rerank_unavailable".to_owned(), message }
 }
 
-/// Takes the best `top_k` of `order` whose document has not had its share yet. Their places in the lists go along.
+/// What is taken of a ranked list, and what is passed over.
+#[derive(Default)]
+pub(super) struct Picked {
+    /// What is taken, best first.
+    pub taken: Vec<(Ranked, StoredChunk)>,
+    /// Chunks whose document has had its share.
+    pub over_share: Vec<u64>,
+    /// Chunks that say the same as one that is taken.
+    pub same_text: Vec<u64>,
+}
+
+/// Takes the best `top_k` of `order` whose document has not had its share of `share` yet, and of chunks with the same text
+/// under the same heading the first: copies of a document, and what stands at the foot of every page, leave room for others.
+pub(super) fn choose(snapshot: &Snapshot, top_k: usize, share: usize, order: &[Ranked]) -> Result<Picked, IndexError> {
+    let mut of_document: HashMap<u64, usize> = HashMap::new();
+    let mut said: HashSet<(String, String)> = HashSet::new();
+    let mut picked = Picked::default();
+    for candidate in order {
+        if picked.taken.len() == top_k {
+            break;
+        }
+        let taken = of_document.entry(document_of(candidate.key)).or_default();
+        if *taken == share {
+            picked.over_share.push(candidate.key);
+            continue;
+        }
+        let Some(stored) = snapshot.chunk(candidate.key)? else { continue };
+        if !said.insert((stored.chunk.heading.clone(), stored.chunk.text.trim().to_owned())) {
+            picked.same_text.push(candidate.key);
+            continue;
+        }
+        *taken += 1;
+        picked.taken.push((*candidate, stored));
+    }
+    Ok(picked)
+}
+
+/// The hits that are chosen of `order`. Their places in the lists go along.
 pub(super) fn pick(
     snapshot: &Snapshot,
     question: &Question,
@@ -74,18 +111,9 @@ pub(super) fn pick(
     order: &[Ranked],
     places: &Places,
 ) -> Result<Vec<Hit>, IndexError> {
-    let mut taken: HashMap<u64, usize> = HashMap::new();
-    let mut hits = Vec::with_capacity(question.top_k);
-    for candidate in order {
-        if hits.len() == question.top_k {
-            break;
-        }
-        let of_document = taken.entry(document_of(candidate.key)).or_default();
-        if *of_document == share {
-            continue;
-        }
-        let Some(StoredChunk { document, chunk }) = snapshot.chunk(candidate.key)? else { continue };
-        *of_document += 1;
+    let picked = choose(snapshot, question.top_k, share, order)?;
+    let mut hits = Vec::with_capacity(picked.taken.len());
+    for (candidate, StoredChunk { document, chunk }) in picked.taken {
         let title = if document.title.is_empty() { &document.name } else { &document.title };
         let passage = (chunk.passage_start, chunk.passage_end);
         hits.push(Hit {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Engine;
+use super::meaning::Meanings;
 use super::pick::{Places, pick};
 use crate::config::RetrievalSettings;
-use crate::domain::{Degradation, Hit, IndexStamp, Mode, Question, Ranked, SearchReply, Timings};
+use crate::domain::asking::{parts_of, words_of};
+use crate::domain::{Degradation, Hit, IndexStamp, Mode, NoVote, Question, Ranked, SearchReply, Timings};
 use crate::embed::{EmbedError, Embedder};
-use crate::index::{IndexError, Snapshot, fuse};
+use crate::index::{IndexError, IndexSpec, Snapshot, fuse};
 use crate::telemetry::{QueryStage, TenantMetrics};
 
 /// Indexes larger than this are searched off the event loop, and smaller ones with a filter, which may be dear by itself:
@@ -64,8 +66,10 @@ pub(super) fn millis(took: Duration) -> f64 {
 /// What the two searches found.
 #[derive(Default)]
 pub(super) struct Candidates {
-    /// The question's vector, where there is one.
-    pub vector: Option<Arc<[f32]>>,
+    /// The question's vectors, where there are any.
+    pub meanings: Option<Meanings>,
+    /// Why there are none, where they were wanted and nothing failed.
+    pub no_vote: Option<NoVote>,
     pub dense: Vec<Ranked>,
     pub words: Vec<Ranked>,
     /// Whether there may be more of the question's words beyond the list's end.
@@ -75,16 +79,25 @@ pub(super) struct Candidates {
 
 /// What the search by meaning found, and how long its two parts took.
 struct Meant {
-    vector: Arc<[f32]>,
+    meanings: Meanings,
     hits: Vec<Ranked>,
     embedding: Duration,
     searching: Duration,
 }
 
+/// The hits of a question.
+pub(super) struct Retrieved {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// What was read.
+    pub index: IndexStamp,
+    pub degraded: Vec<Degradation>,
+}
+
 impl Candidates {
     /// One list, best first: the two fused, or the one there is.
     pub(super) fn fused(&self, snapshot: &Snapshot, mode: Mode) -> Vec<Ranked> {
-        let cosine = |key| snapshot.cosine(key, self.vector.as_deref()?);
+        let cosine = |key| self.meanings.as_ref()?.cosine(snapshot, key);
         match mode {
             Mode::Hybrid => fuse(&self.dense, &self.words, self.words_full, cosine),
             Mode::Dense => self.dense.clone(),
@@ -106,8 +119,8 @@ impl Engine {
         metrics: &TenantMetrics,
     ) -> Result<SearchReply, SearchError> {
         let mut clock = Clock::start(metrics);
-        let (hits, degraded) = self.find(snapshot, question, settings, &mut clock).await?;
-        Ok(SearchReply { hits, timings_ms: clock.finish(), index: stamp(snapshot), degraded })
+        let Retrieved { hits, index, degraded } = self.find(snapshot, question, settings, &mut clock).await?;
+        Ok(SearchReply { hits, timings_ms: clock.finish(), index, degraded })
     }
 
     pub(super) async fn find(
@@ -116,7 +129,7 @@ impl Engine {
         question: &Question,
         settings: &RetrievalSettings,
         clock: &mut Clock<'_>,
-    ) -> Result<(Vec<Hit>, Vec<Degradation>), SearchError> {
+    ) -> Result<Retrieved, SearchError> {
         let depth = settings.candidates.max(question.top_k);
         let mut found = self.candidates(snapshot, question, depth, clock).await?;
         let begun = Instant::now();
@@ -131,7 +144,7 @@ impl Engine {
         let places = Places { dense: found.dense, words: found.words, reranked };
         let hits = pick(snapshot, question, share, &order, &places)?;
         clock.note(QueryStage::Fuse, fusing + begun.elapsed());
-        Ok((hits, found.degraded))
+        Ok(Retrieved { hits, index: stamp(snapshot, found.no_vote), degraded: found.degraded })
     }
 
     /// Ranks chunks alone: `depth` of each search, fused in hybrid mode. For scoring retrieval.
@@ -164,7 +177,12 @@ impl Engine {
                 found.degraded.push(without_vectors(&error));
                 None
             }
-            other => other?,
+            Ok(Err(no_vote)) => {
+                found.no_vote = Some(no_vote);
+                None
+            }
+            Ok(Ok(embedder)) => embedder,
+            Err(error) => return Err(error.into()),
         };
         let meaning = async {
             match &embedder {
@@ -177,7 +195,7 @@ impl Engine {
                 return Ok((Vec::new(), Duration::ZERO));
             }
             timed(snapshot, question, depth, |snapshot, question, depth| {
-                snapshot.search_words(&question.text, question.filter.as_ref(), depth)
+                snapshot.search_words(&words_of(&question.text), question.filter.as_ref(), depth)
             })
             .await
         };
@@ -194,7 +212,8 @@ impl Engine {
             Some(Ok(meant)) => {
                 clock.note(QueryStage::Embed, meant.embedding);
                 clock.note(QueryStage::Dense, meant.searching);
-                (found.vector, found.dense) = (Some(meant.vector), meant.hits);
+                found.meanings = Some(meant.meanings);
+                found.dense = meant.hits;
             }
             Some(Err(SearchError::Embed(error))) if question.mode == Mode::Hybrid => {
                 found.degraded.push(without_vectors(&error));
@@ -204,24 +223,41 @@ impl Engine {
         Ok(found)
     }
 
-    /// The embedder whose vector a question is searched with; none where words alone answer it.
+    /// Whether the embedder of such an index knows English alone; false when it is no longer there.
+    #[must_use]
+    pub fn is_english_only(&self, spec: &IndexSpec) -> bool {
+        self.embedder_of(spec).is_ok_and(|embedder| !embedder.multilingual())
+    }
+
+    /// The embedder whose vectors a question is searched with; none where words alone are wanted, and why there is none
+    /// where it does not know the question's language.
     ///
     /// # Errors
     /// When the embedder is no longer there.
-    pub(super) fn voter(
+    pub(super) fn voter(&self, snapshot: &Snapshot, question: &Question) -> Result<Vote, EmbedError> {
+        if question.mode == Mode::Bm25 {
+            return Ok(Ok(None));
+        }
+        let embedder = self.embedder_of(snapshot.spec())?;
+        let refused = (question.mode == Mode::Hybrid).then(|| no_vote(&*embedder, snapshot, question)).flatten();
+        Ok(refused.map_or_else(|| Ok(Some(embedder)), Err))
+    }
+
+    /// The vectors of the question's parts, made or remembered.
+    pub(super) async fn meanings(
         &self,
         snapshot: &Snapshot,
         question: &Question,
-    ) -> Result<Option<Arc<dyn Embedder>>, EmbedError> {
-        if question.mode == Mode::Bm25 {
-            return Ok(None);
-        }
-        let embedder = self.embedder_of(snapshot.spec())?;
-        let asked = question.mode == Mode::Dense || votes(&*embedder, snapshot, question);
-        Ok(asked.then_some(embedder))
+        embedder: &Arc<dyn Embedder>,
+    ) -> Result<Meanings, EmbedError> {
+        let parts = parts_of(&question.text, |text| embedder.count_tokens(text) <= embedder.max_tokens());
+        let texts: Vec<&str> = parts.iter().map(|part| part.text.as_str()).collect();
+        let dimension = snapshot.spec().dimension;
+        let vectors = self.embedders.questions(&self.payer, embedder, dimension, &texts).await?;
+        Ok(Meanings::new(vectors.into_iter().zip(parts.iter().map(|part| part.weight)).collect()))
     }
 
-    /// Makes the question's vector and searches with it.
+    /// Makes the question's vectors and searches with them.
     async fn meaning(
         &self,
         snapshot: &Snapshot,
@@ -230,15 +266,14 @@ impl Engine {
         embedder: &Arc<dyn Embedder>,
     ) -> Result<Meant, SearchError> {
         let begun = Instant::now();
-        let dimension = snapshot.spec().dimension;
-        let vector = self.embedders.question(&self.payer, embedder, dimension, &question.text).await?;
+        let meanings = self.meanings(snapshot, question, embedder).await?;
         let embedding = begun.elapsed();
-        let asked = Arc::clone(&vector);
+        let asked = meanings.clone();
         let (hits, searching) = timed(snapshot, question, depth, move |snapshot, question, depth| {
-            snapshot.search_dense(&asked, question.filter.as_ref(), depth)
+            asked.search(snapshot, question.filter.as_ref(), depth)
         })
         .await?;
-        Ok(Meant { vector, hits, embedding, searching })
+        Ok(Meant { meanings, hits, embedding, searching })
     }
 }
 
@@ -264,23 +299,33 @@ where
     found.await.unwrap_or_else(|died| Err(IndexError::Engine(died.to_string())))
 }
 
-/// An English-only embedder knows nothing of other languages, and fusing in what it says ruins a good list of words
-/// (nDCG@10 on Arabic questions: 0.93 by words, 0.29 fused).
+/// The embedder with a vote, if one is wanted, or why it has none.
+pub(super) type Vote = Result<Option<Arc<dyn Embedder>>, NoVote>;
+
+/// Why `embedder` has no vote on `question`, if it has none.
 ///
-/// A question whose language nobody can tell (a name, a number) is taken to be in the language of most documents.
-fn votes(embedder: &dyn Embedder, snapshot: &Snapshot, question: &Question) -> bool {
-    let known = |language| language == "en";
-    let in_english = || match snapshot.language_of(&question.text) {
-        "und" => snapshot.main_language().is_none_or(known),
-        language => known(language),
+/// An English-only embedder knows nothing of other languages, and fusing in what it says ruins a good list of words
+/// (nDCG@10 on Arabic questions: 0.93 by words, 0.29 fused). A question whose language nobody can tell (a name, a number) is
+/// taken to be in the language of most documents.
+fn no_vote(embedder: &dyn Embedder, snapshot: &Snapshot, question: &Question) -> Option<NoVote> {
+    if embedder.multilingual() {
+        return None;
+    }
+    let (language, how) = match snapshot.language_of(&question.text) {
+        "und" => (snapshot.main_language().unwrap_or("en"), "the question is taken to be in the documents' language"),
+        told => (told, "the question was read in the language"),
     };
-    embedder.multilingual() || in_english()
+    let name = embedder.id();
+    let reason =
+        format!("{how} `{language}`, and the embedder {name} knows English alone, so that words alone were searched");
+    (language != "en").then(|| NoVote { language: language.to_owned(), reason })
 }
 
 fn without_vectors(error: &EmbedError) -> Degradation {
     Degradation { code: error.code().to_owned(), message: format!("searched by words alone, since {error}") }
 }
 
-pub(super) fn stamp(snapshot: &Snapshot) -> IndexStamp {
-    IndexStamp { generation: snapshot.generation(), built_at: snapshot.made_at() }
+/// What was read, and why meaning had no vote in it.
+pub(super) fn stamp(snapshot: &Snapshot, no_vote: Option<NoVote>) -> IndexStamp {
+    IndexStamp { generation: snapshot.generation(), built_at: snapshot.made_at(), no_vote }
 }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::explain::{Way, key_of, place};
+use super::pick::{Picked, choose};
+use crate::domain::asking::words_of;
 use crate::domain::{DocumentId, Hit, Mode, Ranked, StageRank};
 use crate::index::{IndexError, document_of};
 
@@ -39,6 +41,8 @@ pub enum Loss {
     PushedOutByRerank,
     /// Its document had its share of hits.
     OverDocumentShare,
+    /// A hit says the same.
+    SameText,
     /// It is not lost.
     Hit,
 }
@@ -59,6 +63,7 @@ impl Loss {
             Self::BelowTopK => "it was found, below the last hit",
             Self::PushedOutByRerank => "it would be a hit, but the reranker put others above it",
             Self::OverDocumentShare => "its document had its share of hits",
+            Self::SameText => "a hit says the same, word for word",
             Self::Hit => "it is among the hits",
         }
     }
@@ -147,8 +152,9 @@ impl Way {
         let (dense, words) = (self.own_dense(id)?, self.own_words(id)?);
         let told = self.told(id, dense.as_ref(), words.as_ref());
         let taken: Vec<u64> = hits.iter().filter_map(|hit| key_of(&self.snapshot, hit)).collect();
+        let walks = Walks { own: self.walk(self.order())?, fused: self.walk(&self.fused)? };
         let mut chunks: Vec<ChunkFate> =
-            told.iter().map(|&key| self.chunk_fate(id, key, &taken, dense.as_ref(), words.as_ref())).collect();
+            told.iter().map(|&key| self.chunk_fate(id, key, &taken, &walks, dense.as_ref(), words.as_ref())).collect();
         chunks.sort_by_key(|chunk| std::cmp::Reverse(chunk.stage));
         let rank = hits.iter().find(|hit| hit.document_id == *id).map(|hit| hit.rank);
         let best = chunks.first();
@@ -181,15 +187,16 @@ impl Way {
         id: &DocumentId,
         key: u64,
         taken: &[u64],
+        walks: &Walks,
         dense: Option<&Own>,
         words: Option<&Own>,
     ) -> ChunkFate {
         let (fused, rerank) = (rank_in(&self.fused, key), rank_in(&self.places.reranked, key));
         let own = if self.places.reranked.is_empty() { fused } else { rerank };
         let last = taken.last().and_then(|last| rank_in(self.order(), *last));
-        let stage = self.stage(key, taken, fused.is_some(), own.is_some());
+        let stage = stage(key, taken, walks, fused.is_some(), own.is_some());
         let missing = match stage {
-            Loss::Hit | Loss::OverDocumentShare => None,
+            Loss::Hit | Loss::OverDocumentShare | Loss::SameText => None,
             _ => last.zip(own).map(|(last, own)| last.score - own.score),
         };
         ChunkFate {
@@ -203,45 +210,18 @@ impl Way {
         }
     }
 
-    fn stage(&self, key: u64, taken: &[u64], fused: bool, ordered: bool) -> Loss {
-        if taken.contains(&key) {
-            return Loss::Hit;
-        }
-        match (fused, ordered) {
-            (false, _) => Loss::BelowCandidates,
-            (true, false) => Loss::BelowRerankCandidates,
-            (true, true) if self.walk(self.order()).1.contains(&key) => Loss::OverDocumentShare,
-            (true, true) if self.walk(&self.fused).0.contains(&key) => Loss::PushedOutByRerank,
-            (true, true) => Loss::BelowTopK,
-        }
-    }
-
-    /// Which of `order` are taken, and which are passed over since their document had its share.
-    fn walk(&self, order: &[Ranked]) -> (Vec<u64>, Vec<u64>) {
-        let mut shares: HashMap<u64, usize> = HashMap::new();
-        let (mut taken, mut cut) = (Vec::new(), Vec::new());
-        for candidate in order {
-            if taken.len() == self.question.top_k {
-                break;
-            }
-            let share = shares.entry(document_of(candidate.key)).or_default();
-            if *share == self.share {
-                cut.push(candidate.key);
-            } else {
-                *share += 1;
-                taken.push(candidate.key);
-            }
-        }
-        (taken, cut)
+    /// Which of `order` are taken, and which are passed over.
+    fn walk(&self, order: &[Ranked]) -> Result<Picked, IndexError> {
+        choose(&self.snapshot, self.question.top_k, self.share, order)
     }
 
     /// The document's chunks in the search by meaning, scored exactly.
     fn own_dense(&self, id: &DocumentId) -> Result<Option<Own>, IndexError> {
-        let Some(vector) = self.vector.as_deref().filter(|_| self.question.mode != Mode::Bm25) else {
+        let Some(meanings) = self.meanings.as_ref().filter(|_| self.question.mode != Mode::Bm25) else {
             return Ok(None);
         };
-        let far = self.snapshot.search_dense(vector, self.question.filter.as_ref(), FARTHEST.max(self.depth))?;
-        Ok(Some(own(&self.snapshot.dense_in(id, vector, FARTHEST), &far, &self.places.dense)))
+        let far = meanings.search(&self.snapshot, self.question.filter.as_ref(), FARTHEST.max(self.depth))?;
+        Ok(Some(own(&meanings.in_document(&self.snapshot, id, FARTHEST), &far, &self.places.dense)))
     }
 
     /// The document's chunks in the search by words.
@@ -249,9 +229,29 @@ impl Way {
         if self.question.mode == Mode::Dense {
             return Ok(None);
         }
-        let (text, filter) = (&self.question.text, self.question.filter.as_ref());
-        let far = self.snapshot.search_words(text, filter, FARTHEST.max(self.depth))?;
-        Ok(Some(own(&self.snapshot.words_in(id, text, FARTHEST)?, &far, &self.places.words)))
+        let text = words_of(&self.question.text);
+        let far = self.snapshot.search_words(&text, self.question.filter.as_ref(), FARTHEST.max(self.depth))?;
+        Ok(Some(own(&self.snapshot.words_in(id, &text, FARTHEST)?, &far, &self.places.words)))
+    }
+}
+
+/// What is taken of the hits' order, and of the order before a reranker.
+struct Walks {
+    own: Picked,
+    fused: Picked,
+}
+
+fn stage(key: u64, taken: &[u64], walks: &Walks, fused: bool, ordered: bool) -> Loss {
+    if taken.contains(&key) {
+        return Loss::Hit;
+    }
+    match (fused, ordered) {
+        (false, _) => Loss::BelowCandidates,
+        (true, false) => Loss::BelowRerankCandidates,
+        (true, true) if walks.own.over_share.contains(&key) => Loss::OverDocumentShare,
+        (true, true) if walks.own.same_text.contains(&key) => Loss::SameText,
+        (true, true) if walks.fused.taken.iter().any(|(ranked, _)| ranked.key == key) => Loss::PushedOutByRerank,
+        (true, true) => Loss::BelowTopK,
     }
 }
 

@@ -2,38 +2,80 @@
 //!
 //! Characters take their plainest form (NFKC: full-width letters, half-width kana, the joined letters that Arabic PDFs are
 //! full of). Words are lower-cased, freed of stop words, stemmed by the Snowball algorithm of their language and folded
-//! to plain Latin letters; scripts that put no space between words become overlapping pairs of characters; names joined by
-//! underscores are terms as a whole beside their words. Whatever is done to a document is done to a question, so both meet
-//! in the same terms.
+//! to plain Latin letters; scripts that put no space between words become overlapping pairs of characters ([`cutter`]).
+//! Whatever is done to a document is done to a question, so both meet in the same terms.
+//!
+//! A document has more terms than its words, which only a question that needs them looks for ([`super::query`]): codes in
+//! one piece, the words of Vietnamese without their marks, and long words of compounding languages read backwards.
+//!
+//! [`cutter`]: super::cutter
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use tantivy::tokenizer::{AsciiFoldingFilter, Language, Stemmer, StopWordFilter, TextAnalyzer, WhitespaceTokenizer};
-use unicode_normalization::UnicodeNormalization;
 
-use crate::domain::{FUNCTION_WORD_LANGUAGES, is_function_word};
+use super::cutter::cut;
+use super::language::UNKNOWN;
+use crate::domain::compounds::SHORTEST_COMPOUND;
+use crate::domain::languages::COMPOUNDING;
+use crate::domain::{FUNCTION_WORD_LANGUAGES, fold, is_function_word};
 
 /// Changes whenever the terms of the same text may change; part of a generation's identity
 /// ([`super::IndexSpec::analyser`]).
-pub const ANALYSER_VERSION: u32 = 4;
+pub const ANALYSER_VERSION: u32 = 5;
 
-/// Longer words are cut here, in characters: nobody looks for the tail of a base64 line.
-const LONGEST_WORD: usize = 64;
+/// What a term begins with that is a word read backwards; no word has it.
+const BACKWARDS: char = '\u{1}';
+/// Longer words are not read backwards: they are lines of base64 rather than compounds.
+const LONGEST_COMPOUND: usize = 40;
 
-/// The terms of `text` read as `language` (BCP 47 primary; `und` for none), in order, repeated as they occur.
+/// The terms of a document's `text` read as `language` (BCP 47 primary; `und` for none), repeated as they occur: its words
+/// in order, then what only some questions look for.
 #[must_use]
 pub fn terms(text: &str, language: &str) -> Vec<String> {
-    analysed(&words(text), language).into_iter().map(|(_, term)| term).collect()
+    let pieces = cut(text);
+    let mut terms: Vec<String> = analysed(&pieces.words, language).into_iter().map(|(_, term)| term).collect();
+    let words = terms.len();
+    if language == "vi" {
+        let plain: Vec<String> = terms.iter().filter(|term| !term.is_ascii()).map(|term| fold(term)).collect();
+        terms.extend(plain);
+    }
+    if language == UNKNOWN || COMPOUNDING.contains(&language) {
+        let long: Vec<String> =
+            terms[..words].iter().filter(|term| is_long(term)).map(|term| backwards(term)).collect();
+        terms.extend(long);
+    }
+    terms.extend(analysed(&pieces.codes, UNKNOWN).into_iter().map(|(_, term)| term));
+    terms
+}
+
+/// What stands in the index for a long word, so that its end can be looked for as a begin.
+pub(super) fn backwards(term: &str) -> String {
+    std::iter::once(BACKWARDS).chain(term.chars().rev()).collect()
+}
+
+/// Whether words of `language` lose their endings.
+pub(super) fn has_stemmer(language: &str) -> bool {
+    SNOWBALL.iter().any(|(code, _)| *code == language)
+}
+
+/// Whether a term may be a compound.
+fn is_long(term: &str) -> bool {
+    (SHORTEST_COMPOUND..=LONGEST_COMPOUND).contains(&term.len()) && term.chars().all(char::is_alphabetic)
+}
+
+/// The codes of a question in one piece, parted by spaces.
+pub(super) fn codes(question: &str) -> String {
+    cut(question).codes
 }
 
 /// The words of a `question` in `language` that are looked for, parted by spaces: all but its function words, unless there
 /// are no others, or nobody knows what these are in its language.
 ///
 /// Such words stand in so many chunks that they cost most of a search, and say little about which chunk answers.
-#[must_use]
-pub fn words_to_find(question: &str, language: &str) -> String {
-    let all = words(question);
+pub(super) fn words_to_find(question: &str, language: &str) -> String {
+    let all = cut(question).words;
     if !FUNCTION_WORD_LANGUAGES.contains(&language) {
         return all;
     }
@@ -94,176 +136,21 @@ fn chain(language: Option<Language>) -> TextAnalyzer {
     chain.filter(AsciiFoldingFilter).build()
 }
 
-/// The words of `text`, lower-cased, and pairs of characters, each followed by a space.
-fn words(text: &str) -> String {
-    let mut cutter = Cutter { out: String::with_capacity(text.len() + text.len() / 8), ..Cutter::default() };
-    let mut chars = text.nfkc().peekable();
-    while let Some(c) = chars.next() {
-        cutter.take(c, chars.peek().copied());
-    }
-    cutter.end_run();
-    cutter.end_word(false);
-    cutter.out
-}
-
-/// Cuts characters into words and pairs.
-#[derive(Default)]
-struct Cutter {
-    /// What is cut already.
-    out: String,
-    /// The word being read, lower-cased.
-    word: String,
-    /// Its characters.
-    length: usize,
-    /// The words before it that underscores join to it, each with its underscore.
-    name: String,
-    /// Whether an apostrophe stands before it.
-    elided: bool,
-    /// The last character of a run without spaces, and whether it is in a pair already.
-    run: Option<(char, bool)>,
-}
-
-impl Cutter {
-    fn take(&mut self, c: char, next: Option<char>) {
-        if runs_on(c) {
-            self.end_word(false);
-            self.pair(c);
-            return;
-        }
-        self.end_run();
-        if joins(c) {
-            // Within a word, and left out of it unless its script needs it.
-            if !self.word.is_empty() && carries_meaning(c) {
-                self.letter(c);
-            }
-        } else if c.is_alphanumeric() || within_number(c, self.word.chars().next_back(), next) {
-            self.letter(c);
-        } else if c == '_' {
-            self.part_name();
-        } else {
-            self.end_word(is_apostrophe(c));
-        }
-    }
-
-    /// Ends the word at an underscore, which may join it to the next.
-    fn part_name(&mut self) {
-        // Longer names are no terms, so what follows is not needed.
-        if !self.word.is_empty() && self.name.len() <= 4 * LONGEST_WORD {
-            self.name.push_str(&self.word);
-            self.name.push('_');
-        }
-        self.write_word(false);
-    }
-
-    fn letter(&mut self, c: char) {
-        self.length += 1;
-        if self.length <= LONGEST_WORD {
-            // Lower-casing may add marks, as for the Turkish dotted İ; they are left out like all others.
-            self.word.extend(c.to_lowercase().filter(|c| !joins(*c) || carries_meaning(*c)));
-        }
-    }
-
-    /// Ends the word before `c`, an apostrophe or not. Lone letters at an apostrophe (`l'`, `'s`) say nothing.
-    fn end_word(&mut self, apostrophe: bool) {
-        self.name.push_str(if self.name.is_empty() { "" } else { &self.word });
-        self.write_word(apostrophe);
-        let name = std::mem::take(&mut self.name);
-        let name = name.trim_end_matches('_');
-        if name.contains('_') && name.chars().count() <= LONGEST_WORD {
-            self.out.push_str(name);
-            self.out.push(' ');
-        }
-    }
-
-    fn write_word(&mut self, apostrophe: bool) {
-        let elision = self.length == 1 && (self.elided || apostrophe);
-        if !self.word.is_empty() && !elision {
-            self.out.push_str(&self.word);
-            self.out.push(' ');
-        }
-        self.elided = apostrophe && !self.word.is_empty();
-        self.word.clear();
-        self.length = 0;
-    }
-
-    fn pair(&mut self, c: char) {
-        if let Some((last, _)) = self.run {
-            self.out.extend([last, c, ' ']);
-        }
-        self.run = Some((c, self.run.is_some()));
-    }
-
-    /// Ends a run; one of a single character is a term of its own.
-    fn end_run(&mut self) {
-        if let Some((lone, false)) = self.run.take() {
-            self.out.extend([lone, ' ']);
-        }
-    }
-}
-
-/// Whether `c` belongs to a script that puts no space between words (Korean does, but glues particles to its nouns).
-fn runs_on(c: char) -> bool {
-    matches!(c,
-        '\u{3005}'..='\u{3007}' | '\u{3041}'..='\u{3096}' | '\u{309d}'..='\u{309f}' // iteration marks, hiragana
-        | '\u{30a1}'..='\u{30fa}' | '\u{30fc}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{ff66}'..='\u{ff9f}' // katakana
-        | '\u{3105}'..='\u{312f}' // bopomofo
-        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3fffd}' // han
-        | '\u{1100}'..='\u{11ff}' | '\u{3131}'..='\u{318e}' | '\u{ac00}'..='\u{d7a3}' // hangul
-        | '\u{0e01}'..='\u{0e3a}' | '\u{0e40}'..='\u{0e4e}' // thai
-        | '\u{0e81}'..='\u{0ece}' | '\u{1780}'..='\u{17d3}' | '\u{1000}'..='\u{103f}') // lao, khmer, burmese
-}
-
-/// Whether `c` stands within words without being a letter of its own: marks above and below letters, joiners, soft
-/// hyphens.
-fn joins(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}'
-        | '\u{0300}'..='\u{036f}' | '\u{0483}'..='\u{0487}' | '\u{0591}'..='\u{05bd}' | '\u{05bf}'..='\u{05c7}'
-        | '\u{0640}' | '\u{064b}'..='\u{065f}' | '\u{0670}')
-        || carries_meaning(c)
-}
-
-/// Signs of Indic scripts that are no letters by Unicode, yet part of the spelling (virama, nukta).
-fn carries_meaning(c: char) -> bool {
-    matches!(
-        c,
-        '\u{093c}'
-            | '\u{094d}'
-            | '\u{09bc}'
-            | '\u{09cd}'
-            | '\u{0a3c}'
-            | '\u{0a4d}'
-            | '\u{0abc}'
-            | '\u{0acd}'
-            | '\u{0b3c}'
-            | '\u{0b4d}'
-            | '\u{0bcd}'
-            | '\u{0c4d}'
-            | '\u{0cbc}'
-            | '\u{0ccd}'
-            | '\u{0d4d}'
-            | '\u{0dca}'
-    )
-}
-
-fn is_apostrophe(c: char) -> bool {
-    matches!(c, '\'' | '\u{2019}' | '\u{02bc}')
-}
-
-/// A point or comma between digits: `3.14` is one word.
-fn within_number(c: char, before: Option<char>, after: Option<char>) -> bool {
-    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
-    matches!(c, '.' | ',') && digit(before) && digit(after)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::cutter::LONGEST_WORD;
     use super::*;
 
+    /// The words of a text, without what only some questions look for.
     fn joined(text: &str, language: &str) -> String {
-        terms(text, language).join(" ")
+        let words = analysed(&cut(text).words, language);
+        words.into_iter().map(|(_, term)| term).collect::<Vec<_>>().join(" ")
+    }
+
+    fn has(text: &str, language: &str, term: &str) -> bool {
+        terms(text, language).iter().any(|found| found == term)
     }
 
     #[test]
@@ -300,6 +187,40 @@ mod tests {
         );
         assert_eq!(joined("Tenant_Index_BUILDING", "en"), "tenant index build tenant_index_build");
         assert_eq!(joined(&"a_".repeat(1000), "und"), "a ".repeat(1000).trim());
+    }
+
+    #[test]
+    fn a_code_in_pieces_is_a_term_in_one_piece_too() {
+        for (text, code) in [
+            ("Machine ZK-310 stands here.", "zk310"),
+            ("Part HX-4810-B, E/1024", "hx4810b"),
+            ("Part HX-4810-B, E/1024", "e1024"),
+            ("zk_310", "zk310"),
+            ("It turns 4,200 times", "4200"),
+            ("1.234.567 Einwohner", "1234567"),
+            ("IBAN DE89 3704 0044 0532 0130 00.", "de89370400440532013000"),
+            ("on 2021-05-15", "20210515"),
+        ] {
+            assert!(has(text, "en", code), "{text}");
+        }
+        assert!(!has("in 20 25 or 3.14 cases, 2/3", "en", "2025") && !has("pi is 3.14", "en", "314"));
+        assert_eq!(terms("a well-known and/or rare case", "und").len(), 7, "no code is in it");
+    }
+
+    #[test]
+    fn signs_and_emoji_are_terms_and_so_are_languages_named_by_signs() {
+        assert_eq!(
+            joined("⚠️ means: stop 🍕. § 12, 5 €, © 2020 → next", "und"),
+            "⚠ means stop 🍕 § 12 5 € © 2020 → next"
+        );
+        assert_eq!(joined("50 % of C++, C# and c", "und"), "50 % of c++ c c# c and c");
+        assert_eq!(joined("50% #1 a+b", "und"), "50 1 a b");
+    }
+
+    #[test]
+    fn long_words_of_compounding_languages_are_found_by_their_end() {
+        let backwards = backwards("kundigungsfrist");
+        assert!(has("Die Kündigungsfrist", "de", &backwards) && !has("Die Kündigungsfrist", "en", &backwards));
     }
 
     #[test]
@@ -362,6 +283,7 @@ mod tests {
     fn vietnamese_keeps_the_marks_that_tell_its_words_apart() {
         assert_eq!(joined("Má mà MẠ ma\u{301}", "vi"), "má mà mạ má");
         assert_eq!(joined("Má", "und"), "ma");
+        assert!(has("mật khẩu", "vi", "mat") && has("mật khẩu", "vi", "mật"), "typed without marks it is found too");
     }
 
     #[test]
@@ -381,8 +303,9 @@ mod tests {
 
         #[test]
         fn terms_of_parts_are_the_terms_of_the_whole(parts in prop::collection::vec("[a-zà-ÿ0-9猫犬]{1,9}", 0..8)) {
-            let whole = terms(&parts.join(" "), "en");
-            let single: Vec<String> = parts.iter().flat_map(|part| terms(part, "en")).collect();
+            let words = |text: &str| analysed(&cut(text).words, "en").into_iter().map(|(_, term)| term).collect::<Vec<_>>();
+            let whole = words(&parts.join(" "));
+            let single: Vec<String> = parts.iter().flat_map(|part| words(part)).collect();
             prop_assert_eq!(whole, single);
         }
     }

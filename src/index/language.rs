@@ -68,8 +68,10 @@ fn of_prose(prose: &str) -> Option<&'static str> {
             return Some(guess);
         }
     }
-    match telling.best() {
-        Some((best, count)) if count >= OURS && enough(count) => Some(best),
+    let most = telling.common.first().map_or(0, |(_, count)| *count);
+    let likely = telling.common.iter().find(|(language, count)| *count == most && *language == guess);
+    match likely.or(telling.common.first()) {
+        Some((best, count)) if *count >= OURS && enough(*count) => Some(best),
         _ if long && !is_known(guess) && found.is_reliable() => Some(guess),
         _ => None,
     }
@@ -281,6 +283,7 @@ mod tests {
             ("# Leave\n\nEvery employee has 28 days of paid time off a year.", "en"),
             ("# Vrije dagen\n\nIedereen heeft recht op 25 dagen vakantie per jaar.", "nl"),
             ("# Ledighet\n\nAlla anställda har 25 dagar semester om året.", "sv"),
+            ("# Fravær\n\nAlle medarbejdere har 25 dages ferie om året.", "da"),
             ("# Loma\n\nJokaisella on 25 päivää lomaa vuodessa ja se on palkallista.", "fi"),
             ("# Szabadság\n\nMinden dolgozónak 25 nap szabadság jár, és a fizetés nem csökken.", "hu"),
             ("# Nieobecności\n\nKażdemu przysługuje 26 dni urlopu w roku. Święta są wolne.", "pl"),

@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::DocumentEntry;
 use super::language::UNKNOWN;
 use super::prose::SAMPLE;
+use super::{DocumentEntry, LanguageShare};
 
 /// Bytes of prose that a chunk has, where an entry of an earlier Carrel does not say how much its document has.
 const OF_CHUNK: u64 = 500;
@@ -54,6 +54,19 @@ impl Mix {
         let most = known.max_by_key(|(code, share)| (share.prose, share.documents, Reverse(*code)));
         most.map(|(code, _)| code.as_str())
     }
+
+    /// Each language with its documents and its share of all prose; most prose first.
+    pub fn shares(&self) -> Vec<LanguageShare> {
+        let all: u64 = self.0.values().map(|share| share.prose).sum();
+        let share = |(language, share): (&String, &Share)| LanguageShare {
+            language: language.clone(),
+            documents: share.documents,
+            prose: part(share.prose, all),
+        };
+        let mut shares: Vec<LanguageShare> = self.0.iter().map(share).collect();
+        shares.sort_by(|a, b| b.prose.total_cmp(&a.prose).then(b.documents.cmp(&a.documents)));
+        shares
+    }
 }
 
 /// Bytes of prose that a document counts with.
@@ -63,6 +76,11 @@ fn prose(entry: &DocumentEntry) -> u64 {
         Some(bytes) => bytes.into(),
         None => (u64::from(entry.chunks) * OF_CHUNK).min(SAMPLE as u64),
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share for people to read")]
+fn part(of: u64, all: u64) -> f32 {
+    if all == 0 { 0.0 } else { of as f32 / all as f32 }
 }
 
 #[cfg(test)]

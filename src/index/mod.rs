@@ -14,13 +14,15 @@
 //!   catalog.rs    documents in memory: numbers, entries, hashes, languages
 //!   progress.rs   what a build has so far, what failed its checks, notes beside a generation
 //!   purge.rs      deleted text leaves the disk
-//! analysis.rs     text to terms     language.rs  which language     fuse.rs      several lists to one
+//! cutter.rs       text to words     analysis.rs  words to terms     query.rs     a question to terms
+//! language.rs     which language    fuse.rs      several lists to one
 //! prose.rs        what has a language at all                        mix.rs       the languages of an index
 //! manifest.rs     checksums         files.rs     whole or absent    error.rs     why not
 //! ```
 
 mod analysis;
 mod catalog;
+mod cutter;
 mod engine;
 mod error;
 #[cfg(test)]
@@ -36,6 +38,7 @@ mod open;
 mod progress;
 mod prose;
 mod purge;
+mod query;
 mod schema;
 mod snapshot;
 mod telling;
@@ -144,6 +147,8 @@ pub struct TermWeight {
     pub term: String,
     /// How often the question names it.
     pub times: u32,
+    /// What it counts: 1 for the question's own words, less for parts and relatives of them.
+    pub weight: f32,
     /// Chunks it stands in, or another form that its word takes in another language.
     pub chunks: u64,
     /// How rare it is: BM25's inverse document frequency.
@@ -161,6 +166,17 @@ pub struct TermShare {
     pub frequency: u32,
     /// What it adds.
     pub score: f32,
+}
+
+/// A language that documents are in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LanguageShare {
+    /// BCP 47 primary, `und` for documents of none: logs, tables, code, lists.
+    pub language: String,
+    /// Documents in it.
+    pub documents: u64,
+    /// Its share of all prose, 0 to 1; a long document counts no more than four pages.
+    pub prose: f32,
 }
 
 /// What a filter lets through.

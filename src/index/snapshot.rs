@@ -5,12 +5,13 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::catalog::{Allowed, Catalog, document_of, key_of};
-use super::language::{self, UNKNOWN};
+use super::language;
+use super::query::Reader;
 use super::schema::{Fields, singles};
 use super::vectors::Vectors;
 use super::wanted::Wanted;
 use super::words::Words;
-use super::{DocumentEntry, GenerationInfo, IndexError, IndexSpec, IndexedDocument, StoredChunk, analysis};
+use super::{DocumentEntry, GenerationInfo, IndexError, IndexSpec, IndexedDocument, LanguageShare, StoredChunk};
 use crate::domain::{ContentHash, DocumentId, Filter, Ranked, Timestamp};
 
 /// Filters whose documents are remembered: both searches of a question ask for the same, and callers repeat themselves.
@@ -195,7 +196,9 @@ impl Snapshot {
         depth: usize,
     ) -> Result<Vec<Ranked>, IndexError> {
         let allowed = self.answering(filter);
-        self.0.words.search(&self.terms(question), allowed, depth).map_err(IndexError::tantivy("search"))
+        self.terms(question)
+            .and_then(|terms| self.0.words.search(&terms, allowed, depth))
+            .map_err(IndexError::tantivy("search"))
     }
 
     /// The `depth` best chunks by cosine to `vector`, best first.
@@ -229,23 +232,21 @@ impl Snapshot {
         self.0.catalog.mix().dominant()
     }
 
+    /// The languages of the documents, most prose first.
+    #[must_use]
+    pub fn languages(&self) -> Vec<LanguageShare> {
+        self.0.catalog.mix().shares()
+    }
+
     /// Language of a question, judged with the index's own languages in mind; BCP 47 primary, `und` when unknown.
     #[must_use]
     pub fn language_of(&self, question: &str) -> &'static str {
         language::of_question(question, self.0.catalog.mix())
     }
 
-    /// The terms to look for: as the question's language reads them, as the index's main language does if that is another,
-    /// and as they stand if some documents are in no known language.
-    pub(super) fn terms(&self, question: &str) -> Wanted {
-        let mix = self.0.catalog.mix();
-        let asked = self.language_of(question);
-        let main = mix.dominant().unwrap_or(asked);
-        let mut languages = vec![asked];
-        languages.extend((main != asked).then_some(main));
-        languages.extend((mix.has(UNKNOWN) && asked != UNKNOWN).then_some(UNKNOWN));
-        let words = analysis::words_to_find(question, if asked == UNKNOWN { main } else { asked });
-        Wanted::of(languages.into_iter().map(|language| analysis::analysed(&words, language)))
+    /// The terms to look for.
+    pub(super) fn terms(&self, question: &str) -> tantivy::Result<Wanted> {
+        Reader::new(self.language_of(question), self.0.catalog.mix()).wanted(question, &*self.0.words)
     }
 
     /// The documents that may answer; all of them when none.

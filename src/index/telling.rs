@@ -32,7 +32,7 @@ impl Snapshot {
     /// # Errors
     /// When the engine fails.
     pub fn term_weights(&self, question: &str) -> Result<Vec<TermWeight>, IndexError> {
-        self.words().weights(&self.terms(question)).map_err(IndexError::tantivy("read"))
+        self.terms(question).and_then(|terms| self.words().weights(&terms)).map_err(IndexError::tantivy("read"))
     }
 
     /// What each of these terms adds to the BM25 score of chunk `key`.
@@ -67,7 +67,9 @@ impl Snapshot {
     /// When the engine fails.
     pub fn words_in(&self, id: &DocumentId, question: &str, depth: usize) -> Result<Vec<Ranked>, IndexError> {
         let Some(only) = self.alone(id) else { return Ok(Vec::new()) };
-        self.words().search(&self.terms(question), Some(Arc::new(only)), depth).map_err(IndexError::tantivy("search"))
+        self.terms(question)
+            .and_then(|terms| self.words().search(&terms, Some(Arc::new(only)), depth))
+            .map_err(IndexError::tantivy("search"))
     }
 
     /// The `depth` best chunks of one document by exact cosine to `vector`, best first.

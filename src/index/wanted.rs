@@ -1,18 +1,30 @@
-//! The terms of a question, with the forms that one word takes in several languages.
+//! The terms of a question, with the forms that one word takes in several languages or spellings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What words are searched for, by term.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Wanted(BTreeMap<String, Form>);
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Wanted {
+    terms: BTreeMap<String, Form>,
+    /// The forms of each word, by its place.
+    words: BTreeMap<usize, BTreeSet<String>>,
+}
 
 /// One form of a word.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Form {
     /// How often the question names it.
     pub times: u32,
+    /// What it counts, from 0 to 1 for the question's own word.
+    pub weight: f32,
     /// The forms that the same words take in other languages.
     pub others: BTreeSet<String>,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Self { times: 0, weight: 1.0, others: BTreeSet::new() }
+    }
 }
 
 impl Wanted {
@@ -37,22 +49,42 @@ impl Wanted {
                 wanted.entry(term.clone()).or_default().others.extend(others);
             }
         }
-        Self(wanted)
+        Self { terms: wanted, words }
+    }
+
+    /// Adds a form of the word at `place`.
+    pub fn add_form(&mut self, place: usize, term: &str) {
+        let forms = self.words.entry(place).or_default();
+        let times = forms.iter().filter_map(|form| self.terms.get(form)).map(|form| form.times).max().unwrap_or(1);
+        if !forms.insert(term.to_owned()) {
+            return;
+        }
+        for form in forms.iter() {
+            let others = forms.iter().filter(|other| *other != form).cloned();
+            let known = self.terms.entry(form.clone()).or_insert_with(|| Form { times, ..Form::default() });
+            known.others.extend(others);
+        }
+    }
+
+    /// Adds a term that is no form of a word but says something of it; one that is there already keeps what it weighs.
+    pub fn add(&mut self, term: &str, weight: f32) {
+        let known = self.terms.entry(term.to_owned()).or_insert_with(|| Form { times: 1, weight, ..Form::default() });
+        known.weight = known.weight.max(weight);
     }
 
     /// Whether there is nothing to look for.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.terms.is_empty()
     }
 
     /// Each term with its form, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &Form)> {
-        self.0.iter()
+        self.terms.iter()
     }
 
     /// The other forms of `term`.
     pub fn others(&self, term: &str) -> impl Iterator<Item = &String> {
-        self.0.get(term).into_iter().flat_map(|form| &form.others)
+        self.terms.get(term).into_iter().flat_map(|form| &form.others)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What tantivy holds, as one state's readers see it: word search, stored chunks and texts, the catalog's entries.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tantivy::{DocAddress, DocSet, Score, Searcher, SegmentReader, TERMINATED, Ta
 
 use super::catalog::{Allowed, document_of, key_of};
 use super::fuse::best_first;
+use super::query::{READ, Vocabulary};
 use super::schema::{Fields, KEY, META, Meta, PART};
 use super::wanted::{Form, Wanted};
 use super::{TermShare, TermWeight};
@@ -65,7 +67,8 @@ impl Words {
         if depth == 0 || terms.is_empty() {
             return Ok(Vec::new());
         }
-        let clauses = terms.iter().map(|(term, form)| (Occur::Should, self.clause(term, form.times)));
+        let clauses =
+            terms.iter().map(|(term, form)| (Occur::Should, self.clause(term, form.weight * counted(form.times))));
         let query = BooleanQuery::new(clauses.collect());
         let best = TopDocs::with_limit(depth).order_by_score();
         let counts = Counts { words: self, terms };
@@ -87,7 +90,8 @@ impl Words {
         let counts = Counts { words: self, terms };
         let weight = |(term, form): (&String, &Form)| {
             let chunks = counts.doc_freq(&Term::from_field_text(self.fields.body, term))?;
-            Ok(TermWeight { term: term.clone(), times: form.times, chunks, idf: idf(chunks, self.chunks) })
+            let idf = idf(chunks, self.chunks);
+            Ok(TermWeight { term: term.clone(), times: form.times, weight: form.weight, chunks, idf })
         };
         terms.iter().map(weight).collect()
     }
@@ -108,7 +112,7 @@ impl Words {
             }
             let frequency = found.term_freq();
             let one = Bm25Weight::for_one_term_without_explain(weight.chunks, self.chunks, self.average());
-            let score = one.boost_by(counted(weight.times)).score(length, frequency);
+            let score = one.boost_by(weight.weight * counted(weight.times)).score(length, frequency);
             shares.push(TermShare { term: weight.term.clone(), idf: weight.idf, frequency, score });
         }
         Ok(shares)
@@ -120,10 +124,14 @@ impl Words {
         self.tokens as Score / self.chunks as Score
     }
 
-    fn clause(&self, term: &str, times: u32) -> Box<dyn Query> {
+    fn clause(&self, term: &str, weight: Score) -> Box<dyn Query> {
         let term = TermQuery::new(Term::from_field_text(self.fields.body, term), IndexRecordOption::WithFreqs);
-        let weight = counted(times);
-        if times == 1 { Box::new(term) } else { Box::new(BoostQuery::new(Box::new(term), weight)) }
+        // A plain term is searched faster than one with a boost of 1.
+        if weight.to_bits() == Score::to_bits(1.0) {
+            Box::new(term)
+        } else {
+            Box::new(BoostQuery::new(Box::new(term), weight))
+        }
     }
 
     fn ranked(&self, score: Score, at: DocAddress) -> Option<Ranked> {
@@ -181,6 +189,29 @@ impl Words {
             }
         }
         Ok(None)
+    }
+}
+
+impl Vocabulary for Words {
+    fn chunks_with(&self, term: &str) -> tantivy::Result<u64> {
+        self.searcher.doc_freq(&Term::from_field_text(self.fields.body, term))
+    }
+
+    fn beginning_with(&self, begin: &str) -> tantivy::Result<Vec<(String, u64)>> {
+        let mut found: BTreeMap<String, u64> = BTreeMap::new();
+        for segment in self.searcher.segment_readers() {
+            let inverted = segment.inverted_index(self.fields.body)?;
+            let mut terms = inverted.terms().range().ge(begin).into_stream()?;
+            let mut read = 0;
+            while read < READ && terms.advance() {
+                read += 1;
+                let Some(term) = std::str::from_utf8(terms.key()).ok().filter(|term| term.starts_with(begin)) else {
+                    break;
+                };
+                *found.entry(term.to_owned()).or_default() += u64::from(terms.value().doc_freq);
+            }
+        }
+        Ok(found.into_iter().collect())
     }
 }
 

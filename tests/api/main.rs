@@ -11,6 +11,7 @@ mod command_line;
 mod crash;
 mod documents;
 mod embedding_behaviours;
+mod everyday_search;
 mod everyday_set;
 mod explain;
 mod extraction;

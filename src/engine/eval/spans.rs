@@ -90,7 +90,7 @@ impl Engine {
             let wanted = line.wanted(&texts[&line.file])?;
             let question = Question::parse(&line.question, top_k as u64, mode, None, MAX_QUESTION)?;
             let question = Question { per_document: Some(top_k), ..question };
-            let (hits, _) = self.find(&snapshot, &question, &settings.retrieval, &mut Clock::silent()).await?;
+            let hits = self.find(&snapshot, &question, &settings.retrieval, &mut Clock::silent()).await?.hits;
             sums.iter_mut().zip(score(&wanted, &line.file, &hits)).for_each(|(sum, score)| *sum += score);
         }
         #[expect(clippy::cast_precision_loss, reason = "a count of questions is far below 2^52")]

@@ -96,6 +96,8 @@ pub struct Reply {
     pub unsupported: Vec<Message>,
     /// What did not work as set.
     pub degraded: Vec<Message>,
+    /// Why it was searched by words alone; empty when meaning had a vote.
+    pub no_vote: Message,
     /// The evidence, best first.
     pub hits: Vec<HitCard>,
     /// Where the time went.
@@ -224,6 +226,7 @@ impl Reply {
             citations: answer.citations.iter().map(|citation| CitationCard::new(tenant, citation, older)).collect(),
             unsupported: answer.unsupported.iter().map(|sentence| Message::new(sentence)).collect(),
             degraded: answer.degraded.iter().map(|lost| Message::new(&lost.message)).collect(),
+            no_vote: answer.index.no_vote.as_ref().map(|no_vote| Message::new(&no_vote.reason)).unwrap_or_default(),
             hits: answer.hits.iter().map(|hit| HitCard::new(tenant, hit, &answer.citations, older, more)).collect(),
             times: times(&answer.timings_ms, total),
             total: milliseconds(total),

@@ -16,6 +16,7 @@ use super::state::AdminState;
 use super::tenants::display_name;
 use crate::actors::{DeskError, Health, TenantStatus};
 use crate::domain::{DocumentId, DocumentState, DocumentStatus, Job, JobId, TenantId, Timestamp};
+use crate::index::LanguageShare;
 use crate::ledger::{DocumentTotals, Listed, Page};
 
 /// Documents on one page.
@@ -204,9 +205,21 @@ fn index_facts(status: &TenantStatus, totals: &DocumentTotals) -> Vec<(&'static 
         ("Documents", format!("{} · {}", show::count(totals.documents), show::bytes(totals.bytes))),
         ("Index", format!("{} · {}", show::counted(status.chunks, "chunk"), show::bytes(status.bytes))),
         ("Embedder", show::name(&status.embedder)),
+        ("Languages", languages(status)),
         ("Restarts", show::count(status.restarts)),
         ("Generation", generation),
     ]
+}
+
+/// The languages of the documents, and which of them are searched by words alone.
+fn languages(status: &TenantStatus) -> String {
+    let spoken = status.languages.iter().filter(|share| share.language != "und" && share.prose > 0.0);
+    let shown = |share: &LanguageShare| {
+        let alone = if status.english_only && share.language != "en" { " by words alone" } else { "" };
+        format!("{} {:.0} %{alone}", show::name(&share.language), share.prose * 100.0)
+    };
+    let shown: Vec<String> = spoken.map(shown).collect();
+    if shown.is_empty() { "none known".into() } else { shown.join(" · ") }
 }
 
 fn filters(id: &TenantId, totals: &DocumentTotals, wanted: Option<DocumentState>) -> Vec<FilterChip> {

@@ -265,7 +265,7 @@ mod tests {
             for (rank, hit) in (1..).zip(&mut hits) {
                 hit.rank = rank;
             }
-            let index = IndexStamp { generation, built_at: samples::now() };
+            let index = IndexStamp { generation, built_at: samples::now(), no_vote: None };
             SearchReply { hits, timings_ms: crate::domain::Timings::new(), index, degraded: Vec::new() }
         };
         let (from, to) = (reply(11, &[1, 2, 3]), reply(12, &[3, 1, 4]));

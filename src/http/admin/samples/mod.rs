@@ -17,6 +17,7 @@ use crate::domain::{
     JobCounts, JobId, JobKind, JobProblem, JobState, Outcome, Passage, StageName, StageRank, TenantId, Timestamp,
     Usage,
 };
+use crate::index::LanguageShare;
 use crate::ledger::{AuditEntry, TokenRecord};
 
 /// A name that tries to leave its place: markup, quotes, and a character that turns the writing direction.
@@ -125,6 +126,12 @@ fn status(words: Words, id: &str, name: &str, health: Health) -> TenantStatus {
         built_at: Some(ago(400 * i64::try_from(size).unwrap())),
         outdated: Vec::new(),
         embedder: words.say("builtin/all-MiniLM-L6-v2"),
+        languages: vec![
+            LanguageShare { language: "en".into(), documents: 14, prose: 0.93 },
+            LanguageShare { language: "de".into(), documents: 2, prose: 0.07 },
+            LanguageShare { language: "und".into(), documents: 1, prose: 0.0 },
+        ],
+        english_only: true,
         restarts: size / 6,
         errors: vec![
             (ago(40), words.say("the writer stopped: the embedder `ollama/nomic` did not answer within 20 s")),
@@ -250,7 +257,7 @@ fn answer(words: Words) -> Answer {
             ("generate", 2.1),
             ("total", 9.4),
         ]),
-        index: IndexStamp { generation: 12, built_at: ago(400) },
+        index: IndexStamp { generation: 12, built_at: ago(400), no_vote: None },
         degraded: if words.hostile {
             vec![Degradation { code: "llm_unavailable".into(), message: words.say("The model did not answer.") }]
         } else {

@@ -34,7 +34,7 @@ pub fn generations() -> Vec<Held> {
 /// A comparison with generation 11, and scores in their parts.
 pub fn more(words: Words) -> More {
     let found = answer(words).hits;
-    let index = |generation| IndexStamp { generation, built_at: ago(400) };
+    let index = |generation| IndexStamp { generation, built_at: ago(400), no_vote: None };
     let reply = |generation, hits| SearchReply {
         hits,
         timings_ms: Timings::from([("total", 3.2)]),

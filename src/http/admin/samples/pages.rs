@@ -176,6 +176,7 @@ impl Gallery {
                 bytes: 0,
                 generation: 0,
                 built_at: None,
+                languages: vec![],
                 errors: vec![],
                 ..building
             },

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::{Citation, Hit, IndexStamp, StageRank, Timestamp, Usage};
+use crate::domain::{Citation, Hit, IndexStamp, NoVote, StageRank, Timestamp, Usage};
 
 /// A proof: these bytes of this document's text say so.
 #[derive(Debug, Serialize, ToSchema)]
@@ -157,10 +157,25 @@ pub struct IndexView {
     /// When it was built.
     #[schema(value_type = String, format = DateTime)]
     built_at: Timestamp,
+    /// Why the question was searched by words alone; absent when meaning had a vote, or was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meaning: Option<MeaningView>,
+}
+
+/// What part the search by meaning had.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MeaningView {
+    /// Whether it had a vote; `false`.
+    voted: bool,
+    /// The language the question was read in, BCP 47 primary.
+    language: String,
+    /// Why it had none.
+    reason: String,
 }
 
 impl From<IndexStamp> for IndexView {
-    fn from(IndexStamp { generation, built_at }: IndexStamp) -> Self {
-        Self { generation, built_at }
+    fn from(IndexStamp { generation, built_at, no_vote }: IndexStamp) -> Self {
+        let meaning = no_vote.map(|NoVote { language, reason }| MeaningView { voted: false, language, reason });
+        Self { generation, built_at, meaning }
     }
 }

@@ -76,6 +76,8 @@ pub struct TermView {
     term: String,
     /// How often the question names it.
     times: u32,
+    /// What it counts: 1 for the question's own words, less for parts and relatives of them.
+    weight: f32,
     /// Chunks it stands in.
     chunks: u64,
     /// How rare it is: BM25's inverse document frequency.
@@ -272,8 +274,8 @@ impl From<Candidacy> for CandidacyView {
 }
 
 impl From<TermWeight> for TermView {
-    fn from(TermWeight { term, times, chunks, idf }: TermWeight) -> Self {
-        Self { term, times, chunks, idf }
+    fn from(TermWeight { term, times, weight, chunks, idf }: TermWeight) -> Self {
+        Self { term, times, weight, chunks, idf }
     }
 }
 

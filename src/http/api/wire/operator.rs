@@ -7,6 +7,7 @@ use utoipa::openapi::schema::Object;
 use super::word;
 use crate::actors::TenantStatus;
 use crate::domain::Timestamp;
+use crate::index::LanguageShare;
 use crate::ledger::{AuditEntry, TokenRecord};
 
 fn tenant_state() -> Object {
@@ -40,12 +41,35 @@ pub struct TenantView {
     built_at: Option<Timestamp>,
     /// What makes its vectors.
     embedder: String,
+    /// The languages of its documents, most prose first.
+    languages: Vec<LanguageView>,
     /// In which parts the index is not what the settings want; a rebuild mends that.
     outdated: Vec<String>,
     /// Times its actor was restarted since boot.
     restarts: u64,
     /// Last errors, newest first, at most ten.
     errors: Vec<TenantErrorView>,
+}
+
+/// A language that documents are in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LanguageView {
+    /// BCP 47 primary, `und` for documents of none: logs, tables, code, lists.
+    language: String,
+    /// Documents in it.
+    documents: u64,
+    /// Its share of all prose, 0 to 1; a long document counts no more than four pages.
+    prose: f32,
+    /// Whether questions in it are searched by meaning too: the embedder knows it.
+    by_meaning: bool,
+}
+
+impl LanguageView {
+    fn new(share: LanguageShare, english_only: bool) -> Self {
+        let LanguageShare { language, documents, prose } = share;
+        let by_meaning = !english_only || language == "en";
+        Self { language, documents, prose, by_meaning }
+    }
 }
 
 /// A tenant that was made of a backup.
@@ -82,6 +106,11 @@ impl From<TenantStatus> for TenantView {
             bytes: tenant.bytes,
             built_at: tenant.built_at,
             embedder: tenant.embedder,
+            languages: tenant
+                .languages
+                .into_iter()
+                .map(|share| LanguageView::new(share, tenant.english_only))
+                .collect(),
             outdated: tenant.outdated,
             restarts: tenant.restarts,
             errors: tenant.errors.into_iter().map(|(at, message)| TenantErrorView { at, message }).collect(),
