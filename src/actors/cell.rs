@@ -3,23 +3,24 @@
 //! Queries read the snapshot here without a lock and never through a mailbox, so a rebuild, a restart or a dead actor
 //! never delays one.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use ractor::ActorRef;
 use tokio::sync::{RwLock, Semaphore, watch};
 
-use super::cancelled::Cancelled;
 use super::directory::{Health, TenantStatus};
+use super::first::FirstBuild;
+use super::ingest_queue::IngestQueue;
 use super::jobs::MOST_FOLLOWERS;
 use super::letter::Letter;
 use super::limits::{Arriving, Doors};
 use super::lookback::LookedBack;
 use crate::config::TenantSettings;
-use crate::domain::{TenantId, Timestamp};
-use crate::engine::Engine;
+use crate::domain::{DocumentId, JobProblem, TenantId, Timestamp};
+use crate::engine::{Engine, Ticket};
 use crate::index::{GenerationWriter, Generations, Snapshot};
 use crate::store::TenantDocuments;
 use crate::telemetry::TenantMetrics;
@@ -45,7 +46,12 @@ pub(super) struct Cell {
     /// False once the tenant is removed; uploads hold it for reading, so that none lands after the removal, or while what
     /// the ledger knows of deleted documents is being forgotten.
     pub open: RwLock<bool>,
-    pub cancelled: Cancelled,
+    /// Documents on their way into the serving generation.
+    pub queue: IngestQueue,
+    /// The first build, until every document that it found has come to its end.
+    pub first: ArcSwapOption<FirstBuild>,
+    /// Why the tenant cannot answer, in words that everybody may read.
+    pub why_not: ArcSwapOption<JobProblem>,
     /// Bounds those who follow jobs.
     pub followers: Arc<Semaphore>,
     /// Held while a purge is under way.
@@ -57,6 +63,8 @@ pub(super) struct Cell {
     snapshot: ArcSwapOption<Snapshot>,
     /// The generation being built; 0 for none.
     building: AtomicU64,
+    /// The documents of the build under way.
+    tickets: Mutex<BTreeMap<DocumentId, Ticket>>,
     health: watch::Sender<Health>,
     restarts: AtomicU64,
     errors: Mutex<VecDeque<(Timestamp, String)>>,
@@ -70,6 +78,15 @@ pub(super) struct UnderWay(Arc<Cell>);
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.building.store(0, Ordering::Release);
+    }
+}
+
+/// The documents of a build, as long as it works on them.
+pub(super) struct Working(Arc<Cell>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.tickets().clear();
     }
 }
 
@@ -91,7 +108,9 @@ impl Cell {
             metrics,
             writer: Arc::default(),
             open: RwLock::new(true),
-            cancelled: Cancelled::default(),
+            queue: IngestQueue::default(),
+            first: ArcSwapOption::empty(),
+            why_not: ArcSwapOption::empty(),
             followers: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
             purging: Arc::default(),
             forecasting: Arc::default(),
@@ -99,6 +118,7 @@ impl Cell {
             looked_back: LookedBack::default(),
             snapshot: ArcSwapOption::empty(),
             building: AtomicU64::new(0),
+            tickets: Mutex::default(),
             health: watch::Sender::new(Health::Building { since: Timestamp::now() }),
             restarts: AtomicU64::new(0),
             errors: Mutex::default(),
@@ -133,6 +153,28 @@ impl Cell {
     pub(super) fn note_building(self: &Arc<Self>, number: u64) -> UnderWay {
         self.building.store(number, Ordering::Release);
         UnderWay(Arc::clone(self))
+    }
+
+    fn tickets(&self) -> MutexGuard<'_, BTreeMap<DocumentId, Ticket>> {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the documents that a build works on, until what is returned is dropped.
+    pub(super) fn note_working(self: &Arc<Self>, tickets: &[Ticket]) -> Working {
+        *self.tickets() = tickets.iter().map(|ticket| (ticket.id().clone(), ticket.clone())).collect();
+        Working(Arc::clone(self))
+    }
+
+    /// Stops the work of a build on a document that is gone or has other bytes by now.
+    pub(super) fn stop_building(&self, id: &DocumentId) {
+        if let Some(ticket) = self.tickets().get(id) {
+            ticket.stop();
+        }
+    }
+
+    /// Whether it answers from all its documents that can be read, as far as its first build is concerned.
+    pub(super) fn is_whole(&self) -> bool {
+        self.snapshot.load().is_some() && self.first.load().is_none()
     }
 
     pub(super) fn health(&self) -> Health {

@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::asked::Asked;
 use super::cell::Cell;
 use super::directory::{Health, TenantStatus};
+use super::first::incomplete;
 use super::index::IndexMsg;
 use super::letter::Letter;
 use super::records;
@@ -21,8 +22,8 @@ use super::supervisor::SupervisorMsg;
 use super::work::Shared;
 use crate::config::TenantSettings;
 use crate::domain::{
-    Answer, Attributes, Conversation, DocumentId, DocumentState, DocumentStatus, Filter, Job, JobId, JobKind, Mode,
-    Question, QuestionError, Receipt, SearchReply, TenantId, Turn,
+    Answer, Attributes, Conversation, Degradation, DocumentId, DocumentState, DocumentStatus, Filter, Job, JobId,
+    JobKind, Mode, Question, QuestionError, Receipt, SearchReply, TenantId, Turn,
 };
 use crate::index::Snapshot;
 use crate::ledger::{DocumentTotals, Listed, Page};
@@ -152,8 +153,11 @@ impl Desk {
         let (question, conversation) = self.question(ask, &settings)?;
         let _permit = self.enter("concurrency")?;
         let snapshot = self.waited(begun, generation).await?;
+        let incomplete = self.incomplete(generation);
         let answer = self.shared.engine.ask(&snapshot, question, conversation.as_ref(), &settings, metrics).await;
-        answer.inspect_err(|_| metrics.query(QueryOutcome::Error)).map_err(Into::into)
+        let mut answer = answer.inspect_err(|_| metrics.query(QueryOutcome::Error))?;
+        answer.degraded.extend(incomplete);
+        Ok(answer)
     }
 
     /// Finds the evidence for an answer that is to be told as it is written.
@@ -166,8 +170,10 @@ impl Desk {
         let (question, conversation) = self.question(ask, &settings)?;
         let permit = self.enter("concurrency")?;
         let snapshot = self.waited(begun, generation).await?;
+        let incomplete = self.incomplete(generation);
         let found = self.shared.engine.evidence(&snapshot, question, conversation.as_ref(), &settings, metrics).await;
-        let found = found.inspect_err(|_| metrics.query(QueryOutcome::Error))?;
+        let mut found = found.inspect_err(|_| metrics.query(QueryOutcome::Error))?;
+        found.degraded.extend(incomplete);
         let (engine, metrics) = (self.shared.engine.clone(), metrics.clone());
         Ok(Asked { engine, metrics, settings, snapshot, found, _permit: permit })
     }
@@ -182,7 +188,11 @@ impl Desk {
         let (question, _) = self.question(ask, &settings)?;
         let _permit = self.enter("concurrency")?;
         let snapshot = self.waited(begun, generation).await?;
-        Ok(self.shared.engine.search(&snapshot, &question, &settings.retrieval, &self.cell.metrics).await?)
+        let incomplete = self.incomplete(generation);
+        let mut reply =
+            self.shared.engine.search(&snapshot, &question, &settings.retrieval, &self.cell.metrics).await?;
+        reply.degraded.extend(incomplete);
+        Ok(reply)
     }
 
     pub(super) fn question(
@@ -222,8 +232,21 @@ impl Desk {
     pub(super) fn snapshot(&self) -> Result<Arc<Snapshot>, DeskError> {
         self.cell.snapshot().ok_or_else(|| match self.cell.health() {
             Health::Quarantined { cause } => DeskError::Quarantined(cause),
-            _ => DeskError::IndexNotReady,
+            _ => match self.cell.why_not.load_full() {
+                Some(why) => DeskError::FirstBuildFails(why.message.clone()),
+                None => DeskError::IndexNotReady,
+            },
         })
+    }
+
+    /// What a reply from the serving generation must say while its first build has not ended.
+    pub(super) fn incomplete(&self, generation: Option<u64>) -> Option<Degradation> {
+        let first = self.cell.first.load();
+        let first = first.as_ref().filter(|_| generation.is_none())?;
+        let why = self.cell.why_not.load();
+        let why = why.as_ref().map(|why| format!("; it fails and is tried again: {}", why.message));
+        let message = format!("{}{}", incomplete(first), why.unwrap_or_default());
+        Some(Degradation { code: "index_incomplete".to_owned(), message })
     }
 
     /// Begins an upload, checking the quota.
@@ -310,7 +333,14 @@ impl Desk {
         page: Page<DocumentId>,
         state: Option<DocumentState>,
     ) -> Result<Listed<DocumentStatus>, DeskError> {
-        Ok(self.shared.ledger.documents(&self.cell.id, page, state).await?)
+        // What is being worked on is written down as waiting.
+        let wanted = if state == Some(DocumentState::Working) { Some(DocumentState::Queued) } else { state };
+        let mut listed = self.shared.ledger.documents(&self.cell.id, page, wanted).await?;
+        listed.entries = listed.entries.into_iter().map(|status| self.as_it_is(status)).collect();
+        if let Some(wanted) = state {
+            listed.entries.retain(|status| status.state == wanted);
+        }
+        Ok(listed)
     }
 
     /// Sums over the documents.
@@ -327,7 +357,19 @@ impl Desk {
     /// [`DeskError::NotFound`].
     pub async fn document(&self, id: &DocumentId) -> Result<DocumentStatus, DeskError> {
         let record = self.shared.ledger.document(&self.cell.id, id).await?;
-        record.map(|record| record.status).ok_or(DeskError::NotFound("document"))
+        record.map(|record| self.as_it_is(record.status)).ok_or(DeskError::NotFound("document"))
+    }
+
+    /// A document with how far it is, which is not written down.
+    fn as_it_is(&self, status: DocumentStatus) -> DocumentStatus {
+        if status.state != DocumentState::Queued {
+            return status;
+        }
+        let Some((progress, waits_for)) = self.cell.queue.progress(&status.id) else { return status };
+        let works = progress.stage.is_some();
+        let state = if works { DocumentState::Working } else { status.state };
+        let progress_shown = works.then_some(progress);
+        DocumentStatus { state, stage: progress.stage, progress: progress_shown, problem: waits_for, ..status }
     }
 
     /// Bytes `start..end` of a document's extracted text (clamped to its length and moved inward to character boundaries);

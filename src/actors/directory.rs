@@ -31,7 +31,7 @@ const WARM_UP: Duration = Duration::from_secs(5);
 /// How a tenant fares.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Health {
-    /// Its first build is under way.
+    /// Its first build is under way; it answers from what is in the index so far.
     Building {
         /// Since when.
         since: Timestamp,
@@ -214,12 +214,12 @@ impl Tenants {
         }
     }
 
-    /// Tenants that answer, and tenants there are.
+    /// Tenants that answer from all they have, and tenants there are.
     #[must_use]
     pub fn ready(&self) -> (usize, usize) {
         let living = self.0.living.load();
         let broken = self.0.broken.load().keys().filter(|id| !living.contains_key(*id)).count();
-        (living.values().filter(|cell| cell.snapshot().is_some()).count(), living.len() + broken)
+        (living.values().filter(|cell| cell.is_whole()).count(), living.len() + broken)
     }
 
     /// Tenants that do not answer yet and have not failed: their index is being opened or built for the first time.

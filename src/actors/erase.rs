@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::cell::Cell;
 use super::desk::{Desk, JobTicket, Removed};
 use super::refusal::DeskError;
-use super::sync::forget_gone;
+use super::sync::{forget_gone, stop_work};
 use super::work::{Shared, Writer, begin, blocking, desk_error, finish, save_jobs};
 use crate::domain::{DocumentId, Job, JobCounts, JobKind, JobProblem, JobState, Receipt, Removal, StageName};
 use crate::engine::BuildError;
@@ -236,6 +236,7 @@ pub(super) async fn remove(cell: Arc<Cell>, shared: Shared, id: DocumentId, by: 
     .map_err(desk_error)?;
     // From here on an older generation is opened without it; one that is open already may still hold it.
     cell.forget_looked_back();
+    stop_work(&cell, &shared, &id).await.map_err(desk_error)?;
     let slot = Arc::clone(&cell.writer).lock_owned().await;
     let (kept, gone) = (Arc::clone(&cell), vec![id.clone()]);
     let mut taken = blocking(move || take_out(&kept, slot, &gone)).await.map_err(desk_error)?;

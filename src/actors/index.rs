@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::cell::Cell;
@@ -15,20 +16,21 @@ use super::directory::Health;
 use super::erase;
 use super::faults::Place;
 use super::history::{self, Activated};
+use super::ingest_queue::Cancelled;
+use super::intake;
 use super::letter::Letter;
 use super::open::{self, Opened};
 use super::rebuild;
 use super::refusal::DeskError;
 use super::scan::{Scanned, Scans};
 use super::stop::Stop;
-use super::work::{self, Round, Shared};
+use super::work::{self, Shared};
 use crate::domain::{DocumentId, Job, JobId, JobKind, Timestamp};
-use crate::engine::BuildError;
+use crate::engine::{BuildError, Ticket};
 
-/// Documents that one round of changes takes at most, so that the first are visible before the last are read.
-const ROUND: usize = 256;
-/// Waits between attempts at a first build, or at a round of changes that failed, in seconds.
-const RETRIES: [u64; 5] = [2, 5, 15, 30, 60];
+/// Waits between attempts at a first build, or at an intake that failed, in seconds; the last repeats, so that a tenant is
+/// back within a minute of whatever it waited for.
+const RETRIES: [u64; 5] = [2, 5, 10, 20, 30];
 
 /// What an index actor hears.
 pub(super) enum IndexMsg {
@@ -48,8 +50,8 @@ pub(super) enum IndexMsg {
     Ping(RpcReplyPort<()>),
     /// The actor's own: what was on disk is open.
     Opened(Result<Opened, BuildError>),
-    /// The actor's own: a round of changes is in.
-    Applied(Result<Round, BuildError>),
+    /// The actor's own: the intake has nothing left, or failed.
+    TakenIn(Result<(), BuildError>),
     /// The actor's own: a build ended.
     Built(Result<Vec<DocumentId>, BuildError>),
     /// The actor's own: the folder was compared.
@@ -71,25 +73,24 @@ pub(super) struct IndexState {
     /// Whether the disk has been read; until then changes wait.
     opened: bool,
     opening: Option<AbortOnDropHandle<()>>,
-    /// Changed documents that wait for the next round.
-    pending: Round,
-    applying: Option<Applying>,
-    /// Whether a round failed a moment ago, and the next waits.
+    intake: Option<Intake>,
+    /// Whether the intake failed a moment ago, and the next waits.
     resting: bool,
-    /// Rounds that failed since the last good one.
-    rounds_failed: usize,
+    /// Intakes that failed since the last good one.
+    intakes_failed: usize,
     scans: Scans,
     building: Option<Building>,
     /// The one build that follows the running one.
     next_build: Option<Job>,
     /// Builds that failed since the last good one.
     failures: usize,
+    /// The first build's job, for its next attempt.
+    first: Option<Job>,
 }
 
-/// A round under way.
-struct Applying {
-    /// What it was given, to be tried again if it fails.
-    round: Round,
+/// An intake under way.
+struct Intake {
+    to: UnboundedSender<Ticket>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -111,19 +112,21 @@ impl Actor for IndexActor {
         IndexArgs { cell, shared }: IndexArgs,
     ) -> Result<IndexState, ActorProcessingErr> {
         shared.faults.pass(&cell.id, Place::Spawn).await;
+        // What an earlier actor had on its way is found again on disk.
+        cell.queue.clear();
         let mut state = IndexState {
             cell,
             shared,
             opened: false,
             opening: None,
-            pending: Round::new(),
-            applying: None,
+            intake: None,
             resting: false,
-            rounds_failed: 0,
+            intakes_failed: 0,
             scans: Scans::default(),
             building: None,
             next_build: None,
             failures: 0,
+            first: None,
         };
         state.open(&me);
         Ok(state)
@@ -139,8 +142,9 @@ impl Actor for IndexActor {
         state.shared.faults.pass(&state.cell.id, Place::Handle).await;
         match message {
             IndexMsg::Changed(id, job) => {
-                state.pending.entry(id).or_default().extend(job);
-                state.apply(&me);
+                state.cell.stop_building(&id);
+                state.cell.queue.add(id, job);
+                state.take_in(&me);
             }
             IndexMsg::Remove(id, by, reply) => state.remove(id, by, reply),
             IndexMsg::Rebuild(job, reply) => state.rebuild(&me, *job, reply),
@@ -149,7 +153,7 @@ impl Actor for IndexActor {
             IndexMsg::Scan => state.scan(&me),
             IndexMsg::Ping(reply) => drop(reply.send(())),
             IndexMsg::Opened(outcome) => state.on_opened(&me, outcome),
-            IndexMsg::Applied(outcome) => state.on_applied(&me, outcome),
+            IndexMsg::TakenIn(outcome) => state.on_taken_in(&me, outcome),
             IndexMsg::Built(outcome) => state.on_built(&me, outcome),
             IndexMsg::Scanned(outcome) => state.on_scanned(&me, outcome),
             IndexMsg::Retry => state.on_retry(&me),
@@ -169,8 +173,8 @@ impl IndexState {
         match outcome {
             Ok(opened) => {
                 self.opened = true;
-                for (id, job) in opened.changed {
-                    self.pending.entry(id).or_default().extend(job);
+                for (id, jobs) in opened.changed {
+                    self.cell.queue.add(id, jobs);
                 }
                 // One that was asked for meanwhile may be found on disk as well.
                 let found = opened.build.map(|job| *job);
@@ -179,45 +183,48 @@ impl IndexState {
                     Some(job) => self.start_build(me, job),
                     None => self.cell.set_health(Health::Ready),
                 }
-                self.apply(me);
+                self.take_in(me);
                 self.scan_again(me);
             }
             Err(error) => self.fail(me, &error),
         }
     }
 
-    /// Starts a round of changes, unless one is under way or there is nothing to change yet.
-    fn apply(&mut self, me: &ActorRef<Letter>) {
-        // Without a generation there is nothing to apply to: the first build takes all documents as they then are.
-        let can = self.opened && !self.resting && self.applying.is_none() && self.cell.snapshot().is_some();
-        if !can || self.pending.is_empty() {
+    /// Hands what waits to the intake, which is started if need be.
+    fn take_in(&mut self, me: &ActorRef<Letter>) {
+        // Without a generation there is nothing to bring it into; the first build makes one, empty, before all else.
+        if !self.opened || self.resting || self.cell.snapshot().is_none() {
             return;
         }
-        let rest = self.pending.keys().nth(ROUND).cloned().map(|at| self.pending.split_off(&at)).unwrap_or_default();
-        let round = std::mem::replace(&mut self.pending, rest);
-        let work = work::apply(Arc::clone(&self.cell), self.shared.clone(), round.clone());
-        self.applying = Some(Applying { round, _task: reporting(&self.cell, me, work, IndexMsg::Applied) });
+        let waiting = self.cell.queue.hand_over();
+        if waiting.is_empty() {
+            return;
+        }
+        let intake = self.intake.get_or_insert_with(|| {
+            let (to, arrivals) = unbounded_channel();
+            let work = intake::run(Arc::clone(&self.cell), self.shared.clone(), arrivals);
+            Intake { to, _task: reporting(&self.cell, me, work, IndexMsg::TakenIn) }
+        });
+        // One that is about to end takes nothing more; its end gives the rest back to the queue.
+        waiting.into_iter().for_each(|ticket| drop(intake.to.send(ticket)));
     }
 
-    fn on_applied(&mut self, me: &ActorRef<Letter>, outcome: Result<Round, BuildError>) {
-        let round = self.applying.take().map(|applying| applying.round).unwrap_or_default();
-        let again = match outcome {
-            // Documents that changed again while they were read.
-            Ok(again) => {
-                self.rounds_failed = 0;
-                again
+    fn on_taken_in(&mut self, me: &ActorRef<Letter>, outcome: Result<(), BuildError>) {
+        self.intake = None;
+        self.cell.queue.give_back();
+        match outcome {
+            Ok(()) => {
+                self.intakes_failed = 0;
+                self.cell.queue.note_resting(None);
             }
             Err(error) => {
-                tracing::warn!(tenant.id = %self.cell.id, error = %error, "a round of changes failed and is tried again");
+                tracing::warn!(tenant.id = %self.cell.id, error = %error, "bringing documents in failed and is tried again");
                 self.cell.note_error(&error.to_string());
+                self.cell.queue.note_resting(Some(rebuild::waits(error.code(), &error.in_full())));
                 self.rest(me);
-                round
             }
-        };
-        for (id, jobs) in again {
-            self.pending.entry(id).or_default().extend(jobs);
         }
-        self.apply(me);
+        self.take_in(me);
     }
 
     fn later(&self, me: &ActorRef<Letter>, wait: Duration, message: fn() -> IndexMsg) {
@@ -225,11 +232,11 @@ impl IndexState {
         drop(me.send_after(wait, move || Letter::new(&cell, message())));
     }
 
-    /// Lets rounds wait, since what failed them, a full disk most likely, lasts.
+    /// Lets the intake wait, since what failed it, a full disk most likely, lasts.
     fn rest(&mut self, me: &ActorRef<Letter>) {
         self.resting = true;
-        let wait = Duration::from_secs(RETRIES[self.rounds_failed.min(RETRIES.len() - 1)]);
-        self.rounds_failed += 1;
+        let wait = Duration::from_secs(RETRIES[self.intakes_failed.min(RETRIES.len() - 1)]);
+        self.intakes_failed += 1;
         self.later(me, wait, || IndexMsg::Retry);
     }
 
@@ -248,12 +255,13 @@ impl IndexState {
         match outcome {
             Ok(scanned) => {
                 for (id, job) in scanned.changed {
-                    self.pending.entry(id).or_default().push(job);
+                    self.cell.stop_building(&id);
+                    self.cell.queue.add(id, Some(job));
                 }
                 if let Some(wait) = scanned.look_again {
                     self.later(me, wait, || IndexMsg::Scan);
                 }
-                self.apply(me);
+                self.take_in(me);
             }
             Err(error) => {
                 tracing::warn!(tenant.id = %self.cell.id, error = %error, "the folder of {} could not be compared", self.cell.id);
@@ -271,7 +279,6 @@ impl IndexState {
     }
 
     fn remove(&mut self, id: DocumentId, by: String, reply: RpcReplyPort<Result<Removed, DeskError>>) {
-        // What waits to be read stays waiting: the round finds the document gone, and ends its jobs.
         let work = erase::remove(Arc::clone(&self.cell), self.shared.clone(), id, by);
         // Not tied to this actor's life: a removal that began is finished.
         tokio::spawn(async move { reply.send(work.await) });
@@ -316,21 +323,12 @@ impl IndexState {
             self.end_cancelled(None, job);
             return true;
         }
-        let waiting = self.pending.iter_mut().find(|(_, jobs)| jobs.contains(&job));
-        if let Some((id, jobs)) = waiting {
-            jobs.retain(|other| *other != job);
-            let alone = jobs.is_empty().then(|| id.clone());
-            if let Some(id) = &alone {
-                self.pending.remove(id);
-            }
-            self.end_cancelled(alone, job);
-            return true;
+        match self.cell.queue.cancel(job) {
+            Cancelled::Unknown | Cancelled::TooLate => return false,
+            Cancelled::Job => self.end_cancelled(None, job),
+            Cancelled::Document(id) => self.end_cancelled(Some(id), job),
         }
-        let running = self.applying.is_some();
-        if running {
-            self.cell.cancelled.insert(job);
-        }
-        running
+        true
     }
 
     fn end_cancelled(&self, document: Option<DocumentId>, job: JobId) {
@@ -364,8 +362,9 @@ impl IndexState {
     }
 
     fn start_build(&mut self, me: &ActorRef<Letter>, job: Job) {
-        if self.cell.snapshot().is_none() {
+        if !self.cell.is_whole() {
             self.cell.set_health(Health::Building { since: Timestamp::now() });
+            self.first = Some(Job { attempts: job.attempts + 1, ..job.clone() });
         }
         let (id, stop) = (job.id, Stop::default());
         let work = rebuild::build(Arc::clone(&self.cell), self.shared.clone(), job, stop.clone());
@@ -377,17 +376,17 @@ impl IndexState {
         match outcome {
             Ok(again) => {
                 self.failures = 0;
-                for id in again {
-                    self.pending.entry(id).or_default();
-                }
+                self.first = None;
+                self.cell.why_not.store(None);
+                again.into_iter().for_each(|id| self.cell.queue.add(id, None));
                 self.cell.set_health(Health::Ready);
                 if let Some(job) = self.next_build.take() {
                     self.start_build(me, job);
                 }
-                self.apply(me);
+                self.take_in(me);
                 self.scan_again(me);
             }
-            Err(BuildError::Cancelled) if self.cell.snapshot().is_some() => self.on_built(me, Ok(Vec::new())),
+            Err(BuildError::Cancelled) if self.cell.is_whole() => self.on_built(me, Ok(Vec::new())),
             Err(error) => self.fail(me, &error),
         }
     }
@@ -396,7 +395,7 @@ impl IndexState {
     fn fail(&mut self, me: &ActorRef<Letter>, error: &BuildError) {
         tracing::warn!(tenant.id = %self.cell.id, error = %error, "the index of {} could not be opened or built", self.cell.id);
         self.cell.note_error(&error.to_string());
-        if self.opened && self.cell.snapshot().is_some() {
+        if self.opened && self.cell.is_whole() {
             self.cell.set_health(Health::Ready);
             if let Some(job) = self.next_build.take() {
                 self.start_build(me, job);
@@ -405,6 +404,7 @@ impl IndexState {
         }
         let retry_in = Duration::from_secs(RETRIES[self.failures.min(RETRIES.len() - 1)]);
         self.failures += 1;
+        self.cell.why_not.store(Some(Arc::new(error.public())));
         self.cell.set_health(Health::Failed { cause: error.to_string(), retry_in });
         self.later(me, retry_in, || IndexMsg::Retry);
     }
@@ -412,12 +412,14 @@ impl IndexState {
     fn on_retry(&mut self, me: &ActorRef<Letter>) {
         if !self.opened && self.opening.is_none() {
             self.open(me);
-        } else if self.opened && self.building.is_none() && self.cell.snapshot().is_none() {
-            let job = self.next_build.take().unwrap_or_else(|| Job::queued(JobKind::Reindex, None, "boot"));
+        } else if self.opened && self.building.is_none() && !self.cell.is_whole() {
+            // The same job again, so that a tenant that cannot be built does not fill the list of jobs.
+            let job = self.next_build.take().or_else(|| self.first.take());
+            let job = job.unwrap_or_else(|| Job::queued(JobKind::Reindex, None, "boot"));
             self.start_build(me, job);
         }
         self.resting = false;
-        self.apply(me);
+        self.take_in(me);
     }
 }
 

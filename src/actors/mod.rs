@@ -3,15 +3,14 @@
 //! `ractor` stops here. Handlers hold [`Tenants`] and get a [`Desk`], one tenant's verbs, from a verified caller.
 //!
 //! - `supervisor` knows which tenants should live and restarts their actors.
-//! - `index` is a tenant's only writer: it takes microseconds a message and starts the tasks in `open`, `work`, `scan` and
-//!   `rebuild`.
+//! - `index` is a tenant's only writer: it takes microseconds a message and starts the tasks in `open`, `intake`, `scan` and
+//!   `rebuild`; `first` is the build of a tenant that has none yet.
 //! - `folders` hears which tenants' folders changed by hand; `sync` compares them.
 //! - `lookback` opens older generations for the questions that name one.
 //! - `cell` is what outlives an actor: snapshot, settings, limits, the open writer.
 
 mod asked;
 mod backup;
-mod cancelled;
 mod cell;
 mod desk;
 mod directory;
@@ -19,14 +18,19 @@ mod erase;
 mod explain;
 mod export;
 mod faults;
+mod feed;
+mod first;
 mod folders;
 mod history;
 mod index;
+mod ingest_queue;
+mod intake;
 mod jobs;
 mod letter;
 mod limits;
 mod lookback;
 mod open;
+mod pace;
 mod preview;
 mod rebuild;
 mod records;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cell::Cell;
 use super::directory::Health;
 use super::faults::Place;
+use super::first;
 use super::sync::compare;
 use super::work::{Shared, blocking, finish};
 use crate::domain::{ContentHash, DocumentId, Job, JobId, JobKind, JobProblem, JobState};
@@ -59,7 +60,8 @@ pub(super) async fn open(cell: Arc<Cell>, shared: Shared) -> Result<Opened, Buil
     }
     shared.faults.pass(&cell.id, Place::Opening).await;
     let queued = || Job::queued(JobKind::Reindex, None, reason.unwrap_or("boot"));
-    if cell.snapshot().is_none() {
+    if !cell.is_whole() {
+        // The first build finds out by itself what is missing.
         let jobs = waiting.into_iter().collect();
         return Ok(Opened { changed: jobs, build: Some(Box::new(build.unwrap_or_else(queued))) });
     }
@@ -88,6 +90,9 @@ async fn open_generation(cell: &Arc<Cell>) -> Result<Option<&'static str>, Build
         match kept.generations.open_current() {
             Ok(None) => Ok(Some("boot")),
             Ok(Some(open)) => {
+                if first::is_unfinished(&kept, open.snapshot().generation())? {
+                    kept.first.store(Some(Arc::default()));
+                }
                 kept.metrics.succeeded(open.snapshot().info().made_at);
                 kept.publish(open.snapshot());
                 *writer = Some(open);

@@ -38,7 +38,12 @@ impl Desk {
         let listed = blocking(move || Ok(cell.documents.list()?)).await.map_err(desk_error)?;
         let ids: Vec<DocumentId> = listed.into_iter().map(|document| document.id).collect();
         let there: BTreeSet<DocumentId> = ids.iter().cloned().collect();
-        let build = Build { documents: self.cell.documents.clone(), spec, donors, patience: None };
+        let build = Build {
+            documents: self.cell.documents.clone(),
+            spec,
+            donors: Arc::new(move || donors.clone()),
+            patience: None,
+        };
         let (pace, serving) = (self.pace().await?, self.cell.snapshot());
         let mut forecast = self.shared.engine.forecast(build, ids, pace, serving.as_deref(), &settings).await?;
         let known =

@@ -14,15 +14,16 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::cell::Cell;
 use super::faults::Place;
+use super::first;
 use super::open::hash_of;
 use super::records;
 use super::stop::Stop;
 use super::swap;
 use super::sync::forget_gone;
 use super::trial;
-use super::work::{Shared, begin, blocking, finish, note_failure};
+use super::work::{Shared, begin, blocking, counts_of, finish, note_failure};
 use crate::domain::{ContentHash, DocumentId, Job, JobCounts, JobProblem, JobState, StageName, Timestamp};
-use crate::engine::{Build, BuildError, Pipeline, PrepareError, Prepared};
+use crate::engine::{Build, BuildError, Pipeline, PrepareError, Prepared, Ticket};
 use crate::index::{GenerationWriter, IndexError, Snapshot};
 use crate::store::{StoreError, StoredDocument};
 use crate::telemetry;
@@ -37,7 +38,7 @@ const BATCH: usize = 64;
 const KEPT_AFTER_TEXTS: u64 = 512;
 
 /// A build's place in the line of all tenants' builds; none while it waits for its provider.
-type Turn = Option<OwnedSemaphorePermit>;
+pub(super) type Turn = Option<OwnedSemaphorePermit>;
 
 /// Builds a generation for `job` and swaps it in, unless it is stopped before; returns documents that changed meanwhile and
 /// are to be looked at again.
@@ -86,7 +87,7 @@ pub(super) async fn build(
     outcome
 }
 
-async fn in_turn(shared: &Shared) -> Result<Turn, BuildError> {
+pub(super) async fn in_turn(shared: &Shared) -> Result<Turn, BuildError> {
     let turn = Arc::clone(&shared.builds).acquire_owned().await;
     turn.map(Some).map_err(|closed| BuildError::Died(closed.to_string()))
 }
@@ -109,6 +110,9 @@ async fn run(
     stop: &Stop,
     turn: Turn,
 ) -> Result<Vec<DocumentId>, BuildError> {
+    if !cell.is_whole() {
+        return first::run(cell, shared, job, stop, turn).await;
+    }
     let settings = cell.settings.load_full();
     let spec = shared.engine.spec(&settings).await?;
     let stored = listed(cell, shared).await?;
@@ -120,10 +124,11 @@ async fn run(
     let number = writer.snapshot().generation();
     let _under_way = cell.note_building(number);
     let patience = Some(shared.config.builds.patience);
+    let donors = Arc::new(move || donors.clone());
     let build = Build { documents: cell.documents.clone(), spec, donors, patience };
-    let ids = stored.into_iter().map(|document| document.id).collect();
+    let tickets = stored.into_iter().map(|document| Ticket::new(document.id).sized(document.bytes)).collect();
     let work = async {
-        let (writer, written) = fill(cell, shared, job, (writer, build, ids), turn).await?;
+        let (writer, written) = fill(cell, shared, job, (writer, build, tickets), turn).await?;
         let hold = trial::check(cell, shared, job, &writer.snapshot()).await?;
         shared.faults.pass(&cell.id, Place::BeforePublish).await;
         Ok((writer, written, hold))
@@ -170,10 +175,11 @@ async fn fill(
     cell: &Arc<Cell>,
     shared: &Shared,
     job: &mut Job,
-    (mut writer, build, ids): (GenerationWriter, Build, Vec<DocumentId>),
+    (mut writer, build, tickets): (GenerationWriter, Build, Vec<Ticket>),
     mut turn: Turn,
 ) -> Result<(GenerationWriter, Written), BuildError> {
-    let mut pipeline = shared.engine.prepare(build, ids)?;
+    let mut pipeline = shared.engine.prepare(build)?.only(tickets.iter().cloned());
+    let _working = cell.note_working(&tickets);
     let mut written = BTreeMap::new();
     let (mut noted, mut kept) = (Instant::now(), 0);
     job.stage = Some(StageName::Extract);
@@ -193,11 +199,12 @@ async fn fill(
             break;
         }
         let mut ready = Vec::new();
-        for (id, step) in steps {
+        for (ticket, step) in steps {
             match step {
                 Ok(prepared) => ready.push(prepared),
-                Err(PrepareError::Gone) => {}
-                Err(error) => give_up_or_note(cell, shared, job, &id, error).await?,
+                // Deleted or replaced meanwhile; the swap brings what came instead.
+                Err(PrepareError::Gone | PrepareError::Stopped) => {}
+                Err(error) => give_up_or_note(cell, shared, job, ticket.id(), error).await?,
             }
         }
         let put;
@@ -229,16 +236,14 @@ async fn fill(
 }
 
 /// Notes how far a build is, and that its provider does not answer, if so; meanwhile another tenant's may have its turn.
-async fn look(
+pub(super) async fn look(
     cell: &Cell,
     shared: &Shared,
     job: &mut Job,
     pipeline: &Pipeline,
     turn: &mut Turn,
 ) -> Result<(), BuildError> {
-    let problem = pipeline
-        .waits_for()
-        .map(|why| JobProblem::new(why.code(), format!("it waits and tries again: {}", why.in_full())));
+    let problem = pipeline.waits_for().map(|why| waits(why.code(), &why.in_full()));
     if problem.is_some() {
         *turn = None;
     }
@@ -251,7 +256,7 @@ async fn look(
     Ok(())
 }
 
-fn progress(job: &mut Job, pipeline: &Pipeline) {
+pub(super) fn progress(job: &mut Job, pipeline: &Pipeline) {
     let counts = &mut job.counts;
     if pipeline.read() > counts.documents_read || pipeline.waits_for().is_none() {
         job.progressed_at = Some(Timestamp::now());
@@ -316,24 +321,17 @@ async fn give_up_or_note(
     }
 }
 
-/// What a document adds to its build's counts.
-fn counts_of(prepared: &Prepared) -> JobCounts {
-    JobCounts {
-        documents_done: 1,
-        bytes: prepared.stored.bytes,
-        documents_reused: prepared.carried.into(),
-        chunks: prepared.document.chunks.len() as u64,
-        texts_embedded: prepared.texts_embedded,
-        model_tokens: prepared.model_tokens,
-        ..JobCounts::default()
-    }
+/// Why something waits that will be tried again.
+pub(super) fn waits(code: &str, why: &str) -> JobProblem {
+    JobProblem::new(code, format!("it waits and tries again: {why}"))
 }
 
-fn count(counts: &mut JobCounts, more: JobCounts) {
+pub(super) fn count(counts: &mut JobCounts, more: JobCounts) {
     counts.documents_done += more.documents_done;
     counts.bytes += more.bytes;
     counts.documents_reused += more.documents_reused;
     counts.chunks += more.chunks;
+    counts.chunks_embedded += more.chunks_embedded;
     counts.texts_embedded += more.texts_embedded;
     counts.model_tokens += more.model_tokens;
 }

@@ -17,6 +17,7 @@ pub(super) fn queued(stored: &StoredDocument, content_hash: ContentHash, job_id:
         title: None,
         state: DocumentState::Queued,
         stage: None,
+        progress: None,
         chunks: 0,
         pages: None,
         problem: None,

@@ -20,6 +20,9 @@ pub enum DeskError {
     /// The first build is not done.
     #[error("the index is being built for the first time: try again in a moment")]
     IndexNotReady,
+    /// The first build fails, in words that everybody may read, and is tried again.
+    #[error("the first build of the index fails and is tried again: {0}")]
+    FirstBuildFails(String),
     /// The actor died too often; an operator must look.
     #[error("the index is out of service: {0}")]
     Quarantined(String),

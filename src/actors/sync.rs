@@ -11,7 +11,7 @@ use super::cell::Cell;
 use super::erase::{note_removals, take_out};
 use super::open::hash_of;
 use super::records;
-use super::work::{COMMIT, Shared, Writer, blocking};
+use super::work::{COMMIT, Shared, Writer, blocking, end_cancelled};
 use crate::domain::{ContentHash, DocumentId, DocumentState, JobId, JobProblem};
 use crate::engine::BuildError;
 use crate::index::{IndexError, Snapshot};
@@ -298,7 +298,16 @@ pub(super) async fn forget_gone(cell: &Arc<Cell>, shared: &Shared, ids: Vec<Docu
     let _no_upload = cell.open.write().await;
     let kept = Arc::clone(cell);
     let gone = blocking(move || still_gone(&kept, ids)).await?;
+    for id in &gone {
+        stop_work(cell, shared, id).await?;
+    }
     Ok(shared.ledger.forget_documents(&cell.id, gone).await?)
+}
+
+/// Stops the work on a document that is gone, and ends the jobs that waited for it.
+pub(super) async fn stop_work(cell: &Cell, shared: &Shared, id: &DocumentId) -> Result<(), BuildError> {
+    cell.stop_building(id);
+    end_cancelled(cell, shared, cell.queue.remove(id)).await
 }
 
 /// Those of `ids` that the store does not have at this moment: one may have been uploaded again meanwhile.

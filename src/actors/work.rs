@@ -1,24 +1,23 @@
-//! The long work of an index actor: rounds of changes and removals. Opening is in [`super::open`], builds are in
-//! [`super::rebuild`].
+//! What the long work of an index actor shares: writing prepared documents, and how documents and jobs end. Documents
+//! come in through [`super::intake`]; opening is in [`super::open`], builds are in [`super::rebuild`].
 //!
 //! Law 2 lives here: a change is made under the writer's lock and only if the store still says so at that moment, so a
 //! document that was deleted while it was being read does not come back.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::try_join_all;
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 use super::cell::Cell;
-use super::faults::{Faults, Place};
+use super::faults::Faults;
 use super::records;
 use super::refusal::DeskError;
 use super::sync::forget_gone;
 use crate::config::Config;
 use crate::domain::{DocumentId, Job, JobCounts, JobId, JobProblem, JobState, StageName, TenantId, Timestamp};
-use crate::engine::{Build, BuildError, Engine, PrepareError, Prepared, Step};
+use crate::engine::{BuildError, Engine, PrepareError, Prepared, Step, Ticket};
 use crate::index::{GenerationWriter, IndexError, IndexSpec};
 use crate::ledger::{DocumentRecord, Ledger};
 use crate::telemetry;
@@ -27,9 +26,6 @@ use crate::telemetry;
 pub(super) const COMMIT: usize = 64;
 /// Jobs written down together, so that they share a sync of the disk.
 const TOGETHER: usize = 256;
-
-/// How often a round looks which of its documents are read, while none becomes ready.
-const LOOKED_EVERY: Duration = Duration::from_millis(500);
 
 /// What every actor shares; cheap to clone.
 #[derive(Clone)]
@@ -55,81 +51,21 @@ impl Shared {
 /// The serving generation, locked for writing.
 pub(super) type Writer = OwnedMutexGuard<Option<GenerationWriter>>;
 
-/// Documents to bring into the index, with the jobs that wait for each.
-pub(super) type Round = BTreeMap<DocumentId, Vec<JobId>>;
-
-/// Brings a round of changed documents into the serving generation; returns those that changed again meanwhile.
-pub(super) async fn apply(cell: Arc<Cell>, shared: Shared, mut round: Round) -> Result<Round, BuildError> {
-    let Some(snapshot) = cell.snapshot() else { return Ok(round) };
-    let spec = snapshot.spec().clone();
-    let donors = vec![snapshot.as_ref().clone()];
-    let build = Build { documents: cell.documents.clone(), spec: spec.clone(), donors, patience: None };
-    start_jobs(&cell, &shared, &mut round).await?;
-    shared.faults.pass(&cell.id, Place::DuringRound).await;
-    let mut pipeline = shared.engine.prepare(build, round.keys().cloned().collect())?;
-    let mut again = Round::new();
-    loop {
-        let steps = tokio::select! {
-            steps = pipeline.next(COMMIT) => Some(steps),
-            () = cell.cancelled.woken() => None,
-            // Most documents are done by then, and their jobs need not be written once more.
-            () = tokio::time::sleep(LOOKED_EVERY) => {
-                note_read(&cell, &shared, &round, pipeline.read_lately()).await?;
-                None
-            }
-        };
-        drop_cancelled(&cell, &shared, &mut round).await?;
-        let Some(mut steps) = steps else { continue };
-        if steps.is_empty() {
-            break;
-        }
-        steps.retain(|(id, _)| round.contains_key(id));
-        for outcome in written(&cell, &spec, steps).await? {
-            let jobs = round.remove(outcome.id()).unwrap_or_default();
-            match outcome {
-                Outcome::Again(id) => drop(again.insert(id, jobs)),
-                outcome => settle(&cell, &shared, outcome, jobs).await?,
-            }
-        }
-    }
-    cell.cancelled.clear();
-    Ok(again)
-}
-
-/// Writes what was prepared, if the generation that serves is still the one it was prepared for.
-async fn written(cell: &Arc<Cell>, spec: &IndexSpec, steps: Vec<Step>) -> Result<Vec<Outcome>, BuildError> {
-    if steps.is_empty() {
-        return Ok(Vec::new());
-    }
+/// Writes what was prepared, if the generation that serves is made as `spec` says; else its build saw these documents, or
+/// they are prepared again for it.
+pub(super) async fn written(
+    cell: &Arc<Cell>,
+    spec: &IndexSpec,
+    steps: Vec<Step>,
+) -> Result<Option<Vec<Outcome>>, BuildError> {
     let writer = Arc::clone(&cell.writer).lock_owned().await;
     let (kept, spec) = (Arc::clone(cell), spec.clone());
     blocking(move || {
         let mut writer = writer;
-        let Some(open) = writer.as_mut().filter(|open| *open.snapshot().spec() == spec) else {
-            // Another generation serves by now; its build saw these documents or they are tried again.
-            return Ok(steps.into_iter().map(|(id, _)| Outcome::Again(id)).collect());
-        };
-        write(&kept, open, steps)
+        let open = writer.as_mut().filter(|open| *open.snapshot().spec() == spec);
+        open.map(|open| write(&kept, open, steps)).transpose()
     })
     .await
-}
-
-/// Ends what was cancelled of a round: its jobs at once, and a document for which no other job waits is left out.
-async fn drop_cancelled(cell: &Cell, shared: &Shared, round: &mut Round) -> Result<(), BuildError> {
-    let mut dropped = Vec::new();
-    for (id, jobs) in round.iter_mut() {
-        let ended = cell.cancelled.take_from(jobs);
-        if !ended.is_empty() {
-            dropped.push((id.clone(), ended, jobs.is_empty()));
-        }
-    }
-    for (id, jobs, alone) in dropped {
-        if alone {
-            round.remove(&id);
-        }
-        cancel(cell, shared, alone.then_some(&id), jobs).await?;
-    }
-    Ok(())
 }
 
 /// Ends jobs as cancelled, and notes with the document, if it is left out, why no question finds it.
@@ -139,6 +75,7 @@ pub(super) async fn cancel(
     document: Option<&DocumentId>,
     jobs: Vec<JobId>,
 ) -> Result<(), BuildError> {
+    let _no_delete = cell.open.read().await;
     let record = match document {
         Some(id) => shared.ledger.document(&cell.id, id).await?,
         None => None,
@@ -148,6 +85,11 @@ pub(super) async fn cancel(
             JobProblem::new("cancelled", "its ingestion was cancelled: retry the job, upload it again, or reindex");
         shared.ledger.save_documents(&cell.id, vec![records::failed(record, why)]).await?;
     }
+    end_cancelled(cell, shared, jobs).await
+}
+
+/// Ends jobs as cancelled that have not ended otherwise.
+pub(super) async fn end_cancelled(cell: &Cell, shared: &Shared, jobs: Vec<JobId>) -> Result<(), BuildError> {
     for id in jobs {
         if let Some(mut job) = shared.ledger.job(&cell.id, id).await?.filter(|job| !job.state.is_final()) {
             finish(&mut job, JobState::Cancelled, None);
@@ -157,19 +99,18 @@ pub(super) async fn cancel(
     Ok(())
 }
 
-/// How one document of a round ended.
+/// How one document that was to be written ended.
 pub(super) enum Outcome {
-    Live(Box<DocumentRecord>, u64),
-    Failed(DocumentId, PrepareError),
-    Gone(DocumentId),
-    Again(DocumentId),
+    Live(Ticket, Box<DocumentRecord>, JobCounts),
+    Failed(Ticket, PrepareError),
+    Gone(Ticket),
+    Again(Ticket),
 }
 
 impl Outcome {
-    fn id(&self) -> &DocumentId {
+    fn ticket(&self) -> &Ticket {
         match self {
-            Self::Live(record, _) => &record.status.id,
-            Self::Failed(id, _) | Self::Gone(id) | Self::Again(id) => id,
+            Self::Live(ticket, ..) | Self::Failed(ticket, _) | Self::Gone(ticket) | Self::Again(ticket) => ticket,
         }
     }
 }
@@ -178,19 +119,19 @@ impl Outcome {
 fn write(cell: &Cell, open: &mut GenerationWriter, steps: Vec<Step>) -> Result<Vec<Outcome>, BuildError> {
     let mut outcomes = Vec::with_capacity(steps.len());
     let begun = Instant::now();
-    for (id, step) in steps {
+    for (ticket, step) in steps {
         outcomes.push(match step {
-            Ok(prepared) => put(cell, open, prepared)?,
+            Ok(prepared) => put(cell, open, ticket, prepared)?,
             Err(PrepareError::Gone) => {
-                open.remove(&id)?;
-                Outcome::Gone(id)
+                open.remove(ticket.id())?;
+                Outcome::Gone(ticket)
             }
             // What it said before it was replaced must not answer any more.
             Err(error) => {
                 if !error.is_passing() {
-                    open.remove(&id)?;
+                    open.remove(ticket.id())?;
                 }
-                Outcome::Failed(id, error)
+                Outcome::Failed(ticket, error)
             }
         });
     }
@@ -201,24 +142,25 @@ fn write(cell: &Cell, open: &mut GenerationWriter, steps: Vec<Step>) -> Result<V
 }
 
 /// Writes one document if the store still has just these bytes.
-fn put(cell: &Cell, open: &mut GenerationWriter, prepared: Prepared) -> Result<Outcome, BuildError> {
+fn put(cell: &Cell, open: &mut GenerationWriter, ticket: Ticket, prepared: Prepared) -> Result<Outcome, BuildError> {
     let id = prepared.stored.id.clone();
     match cell.documents.find(&id)? {
         None => {
             open.remove(&id)?;
-            Ok(Outcome::Gone(id))
+            Ok(Outcome::Gone(ticket))
         }
         Some(now) if now.modified_ns != prepared.stored.modified_ns || now.bytes != prepared.stored.bytes => {
-            Ok(Outcome::Again(id))
+            Ok(Outcome::Again(ticket))
         }
         Some(_) => {
             let record = records::live(&prepared.stored, &prepared.document.entry, None);
+            let counts = counts_of(&prepared);
             match open.upsert(prepared.document) {
-                Ok(()) => Ok(Outcome::Live(Box::new(record), prepared.texts_embedded)),
+                Ok(()) => Ok(Outcome::Live(ticket, Box::new(record), counts)),
                 // It fails alone, and what it said before must not answer any more.
                 Err(refused @ IndexError::Refused { .. }) => {
                     open.remove(&id)?;
-                    Ok(Outcome::Failed(id, refused.into()))
+                    Ok(Outcome::Failed(ticket, refused.into()))
                 }
                 Err(error) => Err(error.into()),
             }
@@ -226,72 +168,92 @@ fn put(cell: &Cell, open: &mut GenerationWriter, prepared: Prepared) -> Result<O
     }
 }
 
-/// Begins the jobs of a round; leaves out those that a round before this one ended, which then failed.
-async fn start_jobs(cell: &Cell, shared: &Shared, round: &mut Round) -> Result<(), BuildError> {
-    for jobs in round.values_mut() {
-        for id in std::mem::take(jobs) {
-            if let Some(mut job) = shared.ledger.job(&cell.id, id).await?.filter(|job| !job.state.is_final()) {
-                begin(&mut job);
-                job.stage = Some(StageName::Extract);
-                shared.ledger.save_job(&cell.id, job).await?;
-                jobs.push(id);
+/// What a document adds to the counts of its job or build.
+pub(super) fn counts_of(prepared: &Prepared) -> JobCounts {
+    let chunks = prepared.document.chunks.len() as u64;
+    JobCounts {
+        documents_done: 1,
+        bytes: prepared.stored.bytes,
+        documents_reused: prepared.carried.into(),
+        chunks,
+        chunks_embedded: chunks,
+        texts_embedded: prepared.texts_embedded,
+        model_tokens: prepared.model_tokens,
+        ..JobCounts::default()
+    }
+}
+
+/// How the job of a document ends.
+struct End {
+    jobs: Vec<JobId>,
+    state: JobState,
+    problem: Option<JobProblem>,
+    counts: JobCounts,
+}
+
+/// Writes the ends of documents into their records and jobs. One whose ticket does not count any more is left to whoever
+/// deleted, cancelled or replaced it.
+///
+/// # Errors
+/// When the ledger fails; the documents are then still on their way, and come to the same end again.
+pub(super) async fn settle(cell: &Arc<Cell>, shared: &Shared, outcomes: Vec<Outcome>) -> Result<(), BuildError> {
+    let (mut ended, mut ends) = (Vec::new(), Vec::new());
+    let (mut live, mut gone) = (Vec::new(), Vec::new());
+    // No delete forgets a record between the look at its ticket and the writing of it.
+    let open = cell.open.read().await;
+    for outcome in outcomes {
+        if let Outcome::Again(ticket) = &outcome {
+            cell.queue.again(ticket);
+            continue;
+        }
+        let Some(jobs) = cell.queue.jobs_of(outcome.ticket()) else { continue };
+        ended.push(outcome.ticket().clone());
+        let total = JobCounts { documents_total: 1, ..JobCounts::default() };
+        let (state, problem, counts) = match outcome {
+            Outcome::Live(_, mut record, counts) => {
+                record.status.job_id = jobs.last().copied();
+                let problem = record.status.problem.clone();
+                live.push(*record);
+                let state = if problem.is_some() { JobState::DoneWithWarnings } else { JobState::Done };
+                (state, problem, JobCounts { documents_total: 1, documents_read: 1, ..counts })
+            }
+            Outcome::Failed(ticket, error) => {
+                let problem = error.problem();
+                note_failure(cell, shared, ticket.id(), &problem).await?;
+                (JobState::Failed, Some(problem), JobCounts { documents_failed: 1, ..total })
+            }
+            Outcome::Gone(ticket) => {
+                gone.push(ticket.id().clone());
+                (JobState::Cancelled, None, total)
+            }
+            Outcome::Again(_) => continue,
+        };
+        ends.push(End { jobs, state, problem, counts });
+    }
+    shared.ledger.save_documents(&cell.id, live).await?;
+    drop(open);
+    if !gone.is_empty() {
+        forget_gone(cell, shared, gone).await?;
+    }
+    end_jobs(cell, shared, ends).await?;
+    ended.iter().for_each(|ticket| drop(cell.queue.end(ticket)));
+    Ok(())
+}
+
+async fn end_jobs(cell: &Cell, shared: &Shared, ends: Vec<End>) -> Result<(), BuildError> {
+    let generation = cell.snapshot().map(|snapshot| snapshot.generation());
+    let mut ended = Vec::new();
+    for End { jobs, state, problem, counts } in ends {
+        for id in jobs {
+            if let Some(mut job) = shared.ledger.job(&cell.id, id).await? {
+                finish(&mut job, state, problem.clone());
+                job.counts = counts;
+                job.generation = generation;
+                ended.push(job);
             }
         }
     }
-    Ok(())
-}
-
-/// Notes of the jobs of documents that were read that these wait for their vectors now.
-async fn note_read(cell: &Cell, shared: &Shared, round: &Round, read: Vec<DocumentId>) -> Result<(), BuildError> {
-    let waiting: Vec<JobId> = read.iter().filter_map(|id| round.get(id)).flatten().copied().collect();
-    let mut noted = Vec::new();
-    for id in &waiting {
-        if let Some(mut job) = shared.ledger.job(&cell.id, *id).await?.filter(|job| job.state == JobState::Running) {
-            job.stage = Some(StageName::Embed);
-            job.counts.documents_read = 1;
-            job.progressed_at = Some(Timestamp::now());
-            noted.push(job);
-        }
-    }
-    save_jobs(cell, shared, noted).await
-}
-
-/// Writes a document's end into its record and jobs.
-async fn settle(cell: &Arc<Cell>, shared: &Shared, outcome: Outcome, jobs: Vec<JobId>) -> Result<(), BuildError> {
-    let mut counts = JobCounts { documents_total: 1, ..JobCounts::default() };
-    let (state, problem) = match outcome {
-        Outcome::Again(_) => return Ok(()),
-        Outcome::Gone(id) => {
-            forget_gone(cell, shared, vec![id]).await?;
-            (JobState::Cancelled, None)
-        }
-        Outcome::Live(mut record, embedded) => {
-            record.status.job_id = jobs.last().copied();
-            let chunks = record.status.chunks.into();
-            let bytes = record.status.bytes;
-            counts = JobCounts { documents_read: 1, documents_done: 1, bytes, chunks, ..counts };
-            counts.texts_embedded = embedded;
-            let problem = record.status.problem.clone();
-            shared.ledger.save_documents(&cell.id, vec![*record]).await?;
-            (if problem.is_some() { JobState::DoneWithWarnings } else { JobState::Done }, problem)
-        }
-        Outcome::Failed(id, error) => {
-            let problem = error.problem();
-            note_failure(cell, shared, &id, &problem).await?;
-            counts.documents_failed = 1;
-            (JobState::Failed, Some(problem))
-        }
-    };
-    let generation = cell.snapshot().map(|snapshot| snapshot.generation());
-    for id in jobs {
-        if let Some(mut job) = shared.ledger.job(&cell.id, id).await? {
-            finish(&mut job, state, problem.clone());
-            job.counts = counts;
-            job.generation = generation;
-            shared.ledger.save_job(&cell.id, job).await?;
-        }
-    }
-    Ok(())
+    save_jobs(cell, shared, ended).await
 }
 
 /// Writes a failure into a document's record, and counts it.

@@ -205,6 +205,31 @@ pub enum StageName {
     Publish,
 }
 
+/// How far a document is that is being worked on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentProgress {
+    /// Its stage; none while it waits for its turn.
+    pub stage: Option<StageName>,
+    /// Chunks it was cut into; 0 until known.
+    pub chunks: u64,
+    /// Chunks that have their vector, made or taken over.
+    pub chunks_embedded: u64,
+}
+
+impl DocumentProgress {
+    /// Whether it waits for vectors.
+    #[must_use]
+    pub fn is_embedding(&self) -> bool {
+        self.stage == Some(StageName::Embed)
+    }
+
+    /// Whether it is extracted and cut.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        !matches!(self.stage, None | Some(StageName::Extract | StageName::Chunk))
+    }
+}
+
 /// A document as the API and the pages show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DocumentStatus {
@@ -226,6 +251,9 @@ pub struct DocumentStatus {
     pub state: DocumentState,
     /// Stage, while working.
     pub stage: Option<StageName>,
+    /// How far it is, while working; never written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<DocumentProgress>,
     /// Chunks in the index.
     pub chunks: u32,
     /// Pages or slides, where the format has such.

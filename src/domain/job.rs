@@ -98,6 +98,8 @@ pub struct JobCounts {
     pub bytes: u64,
     /// Chunks made.
     pub chunks: u64,
+    /// Chunks that have their vector, made or taken over.
+    pub chunks_embedded: u64,
     /// Texts sent to the embedder.
     pub texts_embedded: u64,
     /// Model tokens sent to the embedder.
@@ -220,6 +222,19 @@ impl Job {
         since.is_some_and(|since| now.as_millis() - since.as_millis() > STALLED_AFTER_MS)
     }
 
+    /// How much of it is done, 0 to 1: of an ingestion its chunks, of a build its documents; none where nothing tells.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        let counts = &self.counts;
+        let (done, all) = match self.kind {
+            _ if matches!(self.state, JobState::Done | JobState::DoneWithWarnings) => (1, 1),
+            JobKind::Ingest => (counts.chunks_embedded, counts.chunks),
+            JobKind::Reindex => (counts.documents_done + counts.documents_failed, counts.documents_total),
+            JobKind::Delete | JobKind::Purge | JobKind::Restore => (0, 0),
+        };
+        share(done, all)
+    }
+
     /// Seconds until it ends, at the pace it had so far; none unless it runs, for three seconds, and a twentieth of its
     /// documents is dealt with.
     #[must_use]
@@ -234,6 +249,13 @@ impl Job {
         let spent = u64::try_from(spent).ok().filter(|_| spent >= TELLING_AFTER_MS)?;
         Some((spent.saturating_mul(all - dealt) / dealt).div_ceil(1000))
     }
+}
+
+/// `done` of `all`, 0 to 1; none of nothing. Rounded down to thousandths, so that only the whole is 1.
+#[must_use]
+pub fn share(done: u64, all: u64) -> Option<f64> {
+    let thousandths = done.min(all).saturating_mul(1000).checked_div(all)?;
+    u32::try_from(thousandths).ok().map(|thousandths| f64::from(thousandths) / 1000.0)
 }
 
 #[cfg(test)]
@@ -263,6 +285,18 @@ mod tests {
         assert_eq!(unknown.seconds_left(now), None);
         let young = Job { started_at: Some(Timestamp::from_millis(1_007_001)), counts, ..unknown };
         assert_eq!(young.seconds_left(now), None);
+    }
+
+    #[test]
+    fn a_share_is_whole_only_at_the_end() {
+        assert_eq!(share(0, 0), None);
+        assert_eq!(share(1, 3), Some(0.333));
+        assert_eq!(share(99_999, 100_000), Some(0.999));
+        let counts = JobCounts { chunks: 4, chunks_embedded: 1, ..JobCounts::default() };
+        let mut job = Job { counts, ..Job::queued(JobKind::Ingest, None, "test") };
+        assert_eq!(job.share(), Some(0.25));
+        job.state = JobState::Done;
+        assert_eq!(job.share(), Some(1.0));
     }
 
     #[test]

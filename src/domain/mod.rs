@@ -22,13 +22,14 @@ mod time;
 pub use answer::{Answer, Citation, Degradation, IndexStamp, NoVote, Outcome, SearchReply, Timings, Usage};
 pub use conversation::{Conversation, Role, Turn};
 pub use document::{
-    Attributes, Chunk, ContentHash, DocumentState, DocumentStatus, Extracted, Mark, MarkKind, StageName, embedding_text,
+    Attributes, Chunk, ContentHash, DocumentProgress, DocumentState, DocumentStatus, Extracted, Mark, MarkKind,
+    StageName, embedding_text,
 };
 pub use filter::{Comparison, Filter, FilterError};
 pub use function_words::{FUNCTION_WORD_LANGUAGES, is_function_word};
 pub use golden::{Checks, Expected, Golden, GoldenCheck, Quality, ReplayCheck, Worse};
 pub use ids::{DocumentId, IdError, JobId, TenantId};
-pub use job::{Job, JobCounts, JobKind, JobProblem, JobState, Receipt, Removal};
+pub use job::{Job, JobCounts, JobKind, JobProblem, JobState, Receipt, Removal, share};
 pub use letters::{fold, is_sign, spelled_out};
 pub use question::{Hit, Mode, Passage, Question, QuestionError, Ranked, StageRank};
 pub use time::Timestamp;

@@ -8,12 +8,14 @@ use futures_util::stream::{self, StreamExt};
 
 use super::build::CUTTING;
 use super::prepare::Cut;
-use super::{Build, Engine, PrepareError};
+use super::{Build, Engine, PrepareError, Ticket};
 use crate::config::{EmbedderRef, TenantSettings};
 use crate::domain::DocumentId;
 use crate::embed::{EmbedError, Embedder, Purpose};
 use crate::index::{IndexSpec, Snapshot};
 
+/// Stands for a file's size, so that a forecast takes none of the places that are kept for small files.
+const UNKNOWN: u64 = u64::MAX;
 /// Texts that are embedded to learn the built-in embedder's pace.
 const SAMPLE: usize = 16;
 /// Bytes of a number of a vector: half precision.
@@ -73,7 +75,7 @@ impl Engine {
         let mut cuts = stream::iter(ids)
             .map(|id| {
                 let (engine, workshop) = (self, &workshop);
-                async move { (engine.cut(workshop, &id).await, id) }
+                async move { (engine.cut(workshop, &Ticket::new(id.clone()).sized(UNKNOWN)).await, id) }
             })
             .buffer_unordered(CUTTING);
         while let Some((cut, id)) = cuts.next().await {

@@ -7,6 +7,7 @@ mod ask;
 mod build;
 mod cite;
 mod compare;
+mod embedding;
 mod eval;
 mod explain;
 mod forecast;
@@ -15,14 +16,16 @@ mod meaning;
 mod measure;
 mod pick;
 mod prepare;
+mod queue;
 mod scoring;
 mod search;
+mod ticket;
 mod why_not;
 
 use std::sync::Arc;
 
 pub use ask::{Found, Told};
-pub use build::{Build, BuildError, Pipeline, Step};
+pub use build::{Build, BuildError, Donors, Pipeline, Step};
 pub use compare::{Alike, Change, Comparison, Moved};
 pub use eval::{Per, Scores, SpanScores};
 pub use explain::{Candidacy, ExplainedHit, Explanation, Fused, ListShare, RerankMove};
@@ -31,6 +34,7 @@ pub use measure::{IngestionSpeed, SearchSpeed, Spread, measure_search};
 pub use prepare::{PrepareError, Prepared};
 pub use scoring::{EvidenceScores, QuoteScores};
 pub use search::SearchError;
+pub use ticket::Ticket;
 pub use why_not::{ChunkFate, Fate, ListPlace, Loss};
 
 use crate::answer::Answerers;

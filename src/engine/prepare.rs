@@ -1,31 +1,24 @@
 //! One stored document → ready to be written: carried over where nothing changed, else extracted, cut and embedded.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
 
-use super::Engine;
+use super::build::Donors;
+use super::{Engine, Ticket};
 use crate::config::ChunkingSettings;
 use crate::domain::{ContentHash, DocumentId, JobProblem, MarkKind, StageName};
-use crate::embed::{EmbedError, Embedded, Embedder, Purpose};
-use crate::index::{DocumentEntry, IndexError, IndexSpec, IndexedDocument, Snapshot};
+use crate::embed::{EmbedError, Embedder};
+use crate::index::{DocumentEntry, IndexError, IndexSpec, IndexedDocument};
 use crate::ingest::{self, ExtractError};
 use crate::store::{StoreError, StoredDocument, TenantDocuments};
 use crate::telemetry::{self, Invariant};
-
-/// Pauses before a provider that does not answer is asked again; the last repeats. A provider's own attempts, with their
-/// pauses, are within each.
-const PAUSES: [Duration; 5] = [
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-    Duration::from_secs(30),
-];
 
 /// Why one document is not ready. The others go on.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +38,9 @@ pub enum PrepareError {
     /// What it was before cannot be read.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// It is not wanted any more.
+    #[error("the work on the document was stopped")]
+    Stopped,
     /// A bug: its task died.
     #[error("preparing the document died: {0}")]
     Died(String),
@@ -61,6 +57,7 @@ impl PrepareError {
             Self::Store(StoreError::TooLarge { .. }) => "too_large",
             Self::Store(_) => "storage_failed",
             Self::Index(_) => "index_failed",
+            Self::Stopped => "cancelled",
             Self::Died(_) => "internal",
         };
         let message = match self {
@@ -125,6 +122,34 @@ impl Cut {
         self.missing.iter().map(|(_, text)| text.as_str())
     }
 
+    /// Copies of some of them.
+    pub fn some_texts(&self, range: Range<usize>) -> impl Iterator<Item = String> {
+        self.missing.get(range).unwrap_or_default().iter().map(|(_, text)| text.clone())
+    }
+
+    /// How many texts have no vector yet.
+    pub fn missing(&self) -> usize {
+        self.missing.len()
+    }
+
+    /// Puts the vectors of some texts into their chunks.
+    pub fn fill(
+        &mut self,
+        range: Range<usize>,
+        vectors: impl IntoIterator<Item = Vec<f32>>,
+        spec: &IndexSpec,
+    ) -> Result<(), EmbedError> {
+        let mut vectors = vectors.into_iter();
+        for (at, _) in self.missing.get(range).unwrap_or_default() {
+            let vector = vectors.next().unwrap_or_default();
+            if vector.len() != spec.dimension {
+                return Err(EmbedError::of_length(&spec.embedder, vector.len(), spec.dimension));
+            }
+            self.document.vectors[*at] = vector;
+        }
+        Ok(())
+    }
+
     /// Whether it was carried over whole.
     pub fn is_carried(&self) -> bool {
         self.carried
@@ -136,7 +161,8 @@ impl Cut {
         (entry.content_hash, &entry.name, &entry.attributes) == (known.content_hash, &known.name, &known.attributes)
     }
 
-    fn ready(self, texts_embedded: u64, model_tokens: u64) -> Prepared {
+    pub fn ready(self, model_tokens: u64) -> Prepared {
+        let texts_embedded = self.missing.len() as u64;
         Prepared { document: self.document, stored: self.stored, texts_embedded, model_tokens, carried: self.carried }
     }
 }
@@ -149,11 +175,25 @@ pub(super) struct Workshop {
     pub chunking: ChunkingSettings,
     pub embedder: Arc<dyn Embedder>,
     /// Where unchanged documents and chunks are carried over from, the first that has them.
-    pub donors: Vec<Snapshot>,
+    pub donors: Donors,
     /// How long a provider that does not answer is waited for; none gives up at once.
     pub patience: Option<Duration>,
     /// Why the build waits, while it does.
     pub waiting: Waiting,
+    /// Stops work on threads that cannot be dropped, once nobody wants any of it.
+    pub stop: CancellationToken,
+}
+
+impl Workshop {
+    /// Says why the build waits, or that it does not any more.
+    pub fn say_waiting(&self, why: Option<EmbedError>) {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// Whether nobody wants the work on a document any more.
+    fn is_stopped(&self, ticket: &Ticket) -> bool {
+        ticket.is_stopped() || self.stop.is_cancelled()
+    }
 }
 
 /// What a build waits for, shared with whoever shows it.
@@ -161,16 +201,23 @@ pub(super) type Waiting = Arc<Mutex<Option<EmbedError>>>;
 
 impl Engine {
     /// Reads a document and cuts it into chunks, carrying over what its donor has.
-    pub(super) async fn cut(&self, workshop: &Workshop, id: &DocumentId) -> Result<Cut, PrepareError> {
+    ///
+    /// Dropped, or stopped by its ticket, it ends within moments: a worker is killed, and what runs on a thread looks at
+    /// the ticket.
+    pub(super) async fn cut(&self, workshop: &Workshop, ticket: &Ticket) -> Result<Cut, PrepareError> {
+        let id = ticket.id();
+        ticket.at(StageName::Extract);
         let (known, wanted) = (workshop.clone(), id.clone());
         let carried = tokio::task::spawn_blocking(move || taken_over(&known, &wanted))
             .await
             .map_err(|task| PrepareError::died(&task))??;
         if let Some((stored, document)) = carried {
+            let chunks = document.chunks.len() as u64;
+            ticket.note(|progress| (progress.chunks, progress.chunks_embedded) = (chunks, chunks));
             return Ok(Cut { document, stored, missing: Vec::new(), carried: true });
         }
         // Read only now, so that what waits for a worker waits on disk and not in memory.
-        let turn = self.extractor.turn().await?;
+        let turn = self.extractor.turn(ticket.bytes()).await?;
         let (documents, wanted) = (workshop.documents.clone(), id.clone());
         let read = tokio::task::spawn_blocking(move || read(&documents, &wanted))
             .await
@@ -180,21 +227,29 @@ impl Engine {
         let extracted = self.extractor.extract_in(turn, &stored.name, bytes).await;
         telemetry::job_stage(StageName::Extract, begun.elapsed());
         let extracted = extracted?;
-        let (workshop, id) = (workshop.clone(), id.clone());
+        ticket.at(StageName::Chunk);
+        let (workshop, ticket) = (workshop.clone(), ticket.clone());
         tokio::task::spawn_blocking(move || {
             let (embedder, begun) = (Arc::clone(&workshop.embedder), Instant::now());
-            let chunks = ingest::split(&extracted, &workshop.chunking, &|text| embedder.count_tokens(text));
+            // Counting is what takes the time: once it is not wanted, the rest is rushed through and thrown away.
+            let count = |text: &str| if workshop.is_stopped(&ticket) { 0 } else { embedder.count_tokens(text) };
+            let chunks = ingest::split(&extracted, &workshop.chunking, &count);
+            if workshop.is_stopped(&ticket) {
+                return Err(PrepareError::Stopped);
+            }
             telemetry::job_stage(StageName::Chunk, begun.elapsed());
             let pages = extracted
                 .marks
                 .iter()
                 .filter(|mark| matches!(mark.kind, MarkKind::Page { .. } | MarkKind::Slide { .. }));
             let pages = u32::try_from(pages.count()).ok().filter(|pages| *pages > 0);
+            let id = ticket.id().clone();
             let known = known_vectors(&workshop, &id)?;
             let texts: Vec<String> = chunks.iter().map(|chunk| chunk.embedding_text(&extracted.title)).collect();
             let vectors: Vec<Vec<f32>> =
                 texts.iter().map(|text| known.get(text).cloned().unwrap_or_default()).collect();
-            let missing = texts.into_iter().enumerate().filter(|(at, _)| vectors[*at].is_empty()).collect();
+            let missing: Vec<(usize, String)> =
+                texts.into_iter().enumerate().filter(|(at, _)| vectors[*at].is_empty()).collect();
             let entry = DocumentEntry {
                 id,
                 name: stored.name.clone(),
@@ -209,98 +264,16 @@ impl Engine {
                 language: String::new(),
                 prose: None,
             };
+            ticket.note(|progress| {
+                progress.chunks = chunks.len() as u64;
+                progress.chunks_embedded = (chunks.len() - missing.len()) as u64;
+            });
             let document = IndexedDocument { entry, text: extracted.text.into(), chunks, vectors };
             Ok(Cut { document, stored, missing, carried: false })
         })
         .await
         .map_err(|task| PrepareError::died(&task))?
     }
-
-    /// Gives a group of cut documents their vectors with as few calls as the embedder likes.
-    ///
-    /// When the call for the whole group fails, each document is tried alone, so that one cannot fail the others.
-    pub(super) async fn embed(
-        &self,
-        workshop: &Workshop,
-        group: Vec<Cut>,
-    ) -> Vec<(StoredDocument, Result<Prepared, PrepareError>)> {
-        let texts: Vec<String> =
-            group.iter().flat_map(|cut| cut.missing.iter().map(|(_, text)| text.clone())).collect();
-        if texts.is_empty() {
-            return group.into_iter().map(|cut| (cut.stored.clone(), Ok(cut.ready(0, 0)))).collect();
-        }
-        match patiently(workshop, &texts).await {
-            Ok(embedded) => {
-                let (each, rest) =
-                    (embedded.model_tokens / texts.len() as u64, embedded.model_tokens % texts.len() as u64);
-                // What does not divide is the first document's, so that the sum is what was counted.
-                let mut beside = std::iter::once(rest).chain(std::iter::repeat(0));
-                let mut vectors = embedded.vectors.into_iter();
-                group
-                    .into_iter()
-                    .map(|cut| {
-                        let tokens = cut.missing.len() as u64 * each + beside.next().unwrap_or_default();
-                        (cut.stored.clone(), filled(cut, &mut vectors, tokens, &workshop.spec))
-                    })
-                    .collect()
-            }
-            Err(error) if group.len() == 1 => {
-                group.into_iter().map(|cut| (cut.stored, Err(error.clone().into()))).collect()
-            }
-            Err(_) => {
-                let mut all = Vec::with_capacity(group.len());
-                for cut in group {
-                    all.extend(Box::pin(self.embed(workshop, vec![cut])).await);
-                }
-                all
-            }
-        }
-    }
-}
-
-/// Embeds passages; while the provider does not answer, waits and tries again as long as the build's patience lasts.
-async fn patiently(workshop: &Workshop, texts: &[String]) -> Result<Embedded, EmbedError> {
-    let begun = Instant::now();
-    let mut pauses = PAUSES.iter().chain(std::iter::repeat(&PAUSES[PAUSES.len() - 1]));
-    let say = |why: Option<EmbedError>| *workshop.waiting.lock().unwrap_or_else(PoisonError::into_inner) = why;
-    loop {
-        let asked = Instant::now();
-        let embedded = workshop.embedder.embed(texts, Purpose::Passage).await;
-        telemetry::job_stage(StageName::Embed, asked.elapsed());
-        let patient = workshop.patience.is_some_and(|patience| begun.elapsed() < patience);
-        let error = match embedded {
-            Err(error) if error.may_pass() => error,
-            other => {
-                say(None);
-                return other;
-            }
-        };
-        let pause = pauses.next().filter(|_| patient);
-        let Some(pause) = pause else {
-            say(None);
-            return Err(error);
-        };
-        say(Some(error));
-        tokio::time::sleep(*pause).await;
-    }
-}
-
-/// Puts the next vectors into the chunks that miss one.
-fn filled(
-    mut cut: Cut,
-    vectors: &mut impl Iterator<Item = Vec<f32>>,
-    tokens: u64,
-    spec: &IndexSpec,
-) -> Result<Prepared, PrepareError> {
-    let count = cut.missing.len() as u64;
-    for (at, _) in std::mem::take(&mut cut.missing) {
-        let vector = vectors.next().unwrap_or_default();
-        if vector.len() != spec.dimension {
-            return Err(EmbedError::of_length(&spec.embedder, vector.len(), spec.dimension).into());
-        }
-        cut.document.vectors[at] = vector;
-    }
-    Ok(cut.ready(count, tokens))
 }
 
 /// A document with its bytes and their hash.
@@ -323,7 +296,7 @@ fn carried(
     stored: &StoredDocument,
     hash: ContentHash,
 ) -> Result<Option<IndexedDocument>, IndexError> {
-    for donor in workshop.donors.iter().filter(|donor| *donor.spec() == workshop.spec) {
+    for donor in (workshop.donors)().iter().filter(|donor| *donor.spec() == workshop.spec) {
         let same = donor.document(&stored.id).filter(|entry| entry.content_hash == hash);
         // The reader may go by the name's ending where content cannot tell, so a twin must share it.
         let twin = || donor.document_with(&hash).filter(|entry| ending(&entry.name) == ending(&stored.name));
@@ -346,7 +319,7 @@ fn known_vectors(workshop: &Workshop, id: &DocumentId) -> Result<HashMap<String,
     let mut known = HashMap::new();
     let wanted = &workshop.spec;
     let fits = |spec: &IndexSpec| spec.embedder == wanted.embedder && spec.dimension == wanted.dimension;
-    for donor in workshop.donors.iter().filter(|donor| fits(donor.spec())) {
+    for donor in (workshop.donors)().iter().filter(|donor| fits(donor.spec())) {
         let Some(old) = donor.export(id)? else { continue };
         let title = old.entry.title;
         known.extend(old.chunks.iter().map(|chunk| chunk.embedding_text(&title)).zip(old.vectors));

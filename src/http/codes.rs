@@ -79,6 +79,8 @@ pub enum Code {
     TooManyFailures,
     /// The tenant's first build is under way.
     TenantIndexBuilding,
+    /// The tenant's first build fails.
+    TenantIndexFailed,
     /// The tenant's writer died too often.
     TenantQuarantined,
     /// The tenant's actor does not answer.
@@ -417,6 +419,14 @@ pub const CONTRACT: &[Contract] = &[
         "The index is being built",
         "The tenant's first build is not done.",
         "Try again as `Retry-After` says; `GET /api/v1/jobs` shows how far it is.",
+    ),
+    row(
+        Code::TenantIndexFailed,
+        "tenant_index_failed",
+        503,
+        "The first build fails",
+        "The tenant's first build fails, for the reason that the detail gives, and is tried again.",
+        "Mend what the detail names: most often `retrieval.embedder` in the tenant's file, or its provider in `carrel.toml`; `GET /api/v1/jobs` shows the build.",
     ),
     row(
         Code::TenantQuarantined,

@@ -221,6 +221,7 @@ impl From<DeskError> for ApiError {
             DeskError::NoTenant => Self::new(Code::TenantNotFound, text),
             DeskError::NotFound(_) => Self::new(Code::NotFound, text),
             DeskError::IndexNotReady => Self::new(Code::TenantIndexBuilding, text).after(Duration::from_secs(2)),
+            DeskError::FirstBuildFails(_) => Self::new(Code::TenantIndexFailed, text).after(Duration::from_secs(10)),
             DeskError::Quarantined(cause) => {
                 Self::plain(Code::TenantQuarantined).because(cause).after(Duration::from_secs(30))
             }

@@ -22,11 +22,16 @@ const STDERR_BYTES: u64 = 4096;
 /// What Rust's allocator says before it aborts; the one sign by which a full memory differs from a crash.
 const OUT_OF_MEMORY: &[u8] = b"memory allocation of";
 
-/// Runs readers in child processes, at most [`IngestConfig::workers`] at once.
+/// Files of at most so many bytes may take the place that is kept for small ones.
+const SMALL: u64 = 64 << 10;
+
+/// Runs readers in child processes, at most [`IngestConfig::workers`] at once, and one more for a small file: it is read
+/// in milliseconds, and a large one may hold its place until its time is up.
 #[derive(Clone)]
 pub struct Extractor {
     program: Arc<PathBuf>,
     permits: Arc<Semaphore>,
+    small: Arc<Semaphore>,
     timeout: Duration,
     memory_mib: u64,
     max_text_bytes: usize,
@@ -42,6 +47,7 @@ impl Extractor {
         Self {
             program: Arc::new(program),
             permits: Arc::new(Semaphore::new(config.workers.max(1))),
+            small: Arc::new(Semaphore::new(1)),
             timeout: config.worker_timeout,
             memory_mib: config.worker_memory_mib,
             max_text_bytes: config.max_text_bytes,
@@ -55,15 +61,20 @@ impl Extractor {
     /// # Errors
     /// Typed, see [`ExtractError::code`]; a worker that dies, hangs or outgrows its limits fails this document alone.
     pub async fn extract(&self, name: &str, bytes: Bytes) -> Result<Extracted, ExtractError> {
-        self.extract_in(self.turn().await?, name, bytes).await
+        self.extract_in(self.turn(bytes.len() as u64).await?, name, bytes).await
     }
 
-    /// Waits for a free worker; who then reads a file and hands it to [`Extractor::extract_in`] holds no bytes while waiting.
+    /// Waits for a free worker for a file of so many bytes; who then reads it and hands it to [`Extractor::extract_in`]
+    /// holds no bytes while waiting.
     ///
     /// # Errors
     /// When the extractor is shut.
-    pub async fn turn(&self) -> Result<Turn, ExtractError> {
-        Arc::clone(&self.permits).acquire_owned().await.map(Turn).map_err(|_| ExtractError::crashed())
+    pub async fn turn(&self, bytes: u64) -> Result<Turn, ExtractError> {
+        let turn = tokio::select! {
+            turn = Arc::clone(&self.permits).acquire_owned() => turn,
+            turn = Arc::clone(&self.small).acquire_owned(), if bytes <= SMALL => turn,
+        };
+        turn.map(Turn).map_err(|_| ExtractError::crashed())
     }
 
     /// As [`Extractor::extract`], in a turn that was waited for.
@@ -218,6 +229,16 @@ mod tests {
         let _ = with_worker(&folder, &script).extract("a.txt", Bytes::from_static(b"x")).await;
         let seen = std::fs::read_to_string(seen).unwrap();
         assert!(!seen.contains("CARGO") && !seen.contains("HOME=") && seen.ends_with("/\n"), "{seen}");
+    }
+
+    #[tokio::test]
+    async fn a_small_file_does_not_wait_for_large_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let extractor = with_worker(&folder, "exit 1");
+        let _large = extractor.turn(SMALL + 1).await.unwrap();
+        let _small = extractor.turn(SMALL).await.unwrap();
+        let mut next = Box::pin(extractor.turn(SMALL));
+        assert!(futures_util::poll!(&mut next).is_pending(), "one small file and no more");
     }
 
     #[tokio::test]

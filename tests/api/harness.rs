@@ -72,15 +72,24 @@ impl Root {
 
     /// Starts with a deterministic twin of the built-in embedder.
     pub async fn start_with(self, tweak: impl FnOnce(&mut Config), faults: Faults) -> TestApp {
-        self.start_over(tweak, Some(hashed()), faults).await
+        let app = self.launch(tweak, Some(hashed()), faults).await;
+        app.state.tenants.settled(PATIENCE).await;
+        app
     }
 
     /// Starts with the built-in embedder itself, which is slow in an unoptimised build.
     pub async fn start_as_shipped(self) -> TestApp {
-        self.start_over(|_| {}, None, Faults::default()).await
+        let app = self.launch(|_| {}, None, Faults::default()).await;
+        app.state.tenants.settled(PATIENCE).await;
+        app
     }
 
-    async fn start_over(
+    /// Starts without waiting for any tenant.
+    pub async fn start_unsettled(self) -> TestApp {
+        self.launch(|_| {}, Some(hashed()), Faults::default()).await
+    }
+
+    async fn launch(
         self,
         tweak: impl FnOnce(&mut Config),
         builtin: Option<Arc<dyn Embedder>>,
@@ -102,7 +111,6 @@ impl Root {
         let stop = CancellationToken::new();
         let server = tokio::spawn(app.serve(listener, stop.clone()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        state.tenants.settled(PATIENCE).await;
         TestApp { state, addr, http, stop, server, root: self }
     }
 }

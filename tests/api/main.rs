@@ -20,6 +20,7 @@ mod generations;
 mod harness;
 mod hostile_backup;
 mod injection;
+mod intake;
 mod jobs;
 mod lifecycle;
 mod lookback;

@@ -1,12 +1,13 @@
 //! Ingestion held against the bare embedder: how much of its speed is left when documents are read, cut and written too.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::ensure;
 use serde::Serialize;
 
-use super::super::{Build, Engine, Prepared};
+use super::super::{Build, Engine, Prepared, Ticket};
 use super::rate;
 use crate::config::TenantSettings;
 use crate::domain::TenantId;
@@ -48,16 +49,17 @@ impl Engine {
         settings: &TenantSettings,
     ) -> anyhow::Result<IngestionSpeed> {
         let documents = DocumentStore::new(&root.join("documents")).tenant(tenant)?;
-        let ids: Vec<_> = documents.list()?.into_iter().map(|stored| stored.id).collect();
-        ensure!(!ids.is_empty(), "the folder holds no document");
+        let tickets = documents.list()?.into_iter().map(|stored| Ticket::new(stored.id).sized(stored.bytes));
+        let tickets: Vec<_> = tickets.collect();
+        ensure!(!tickets.is_empty(), "the folder holds no document");
         let spec = self.spec(settings).await?;
         let generations = Generations::new(&root.join("data"));
         let mut writer = generations.begin(&spec, "measure")?;
-        let build = Build { documents, spec: spec.clone(), donors: Vec::new(), patience: None };
+        let build = Build { documents, spec: spec.clone(), donors: Arc::new(Vec::new), patience: None };
         // Loads the model, which both would pay for.
         self.warm_up().await?;
         let begun = Instant::now();
-        let mut pipeline = self.prepare(build, ids)?;
+        let mut pipeline = self.prepare(build)?.only(tickets);
         let (mut texts, mut tokens, mut failed) = (Vec::new(), 0, 0);
         loop {
             let steps = pipeline.next(BATCH).await;

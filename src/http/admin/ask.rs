@@ -300,6 +300,7 @@ pub async fn ask(
         Err(
             error @ (DeskError::Question(_)
             | DeskError::IndexNotReady
+            | DeskError::FirstBuildFails(_)
             | DeskError::Busy
             | DeskError::Embed(_)
             | DeskError::NotFound(_)

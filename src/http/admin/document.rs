@@ -145,7 +145,7 @@ pub async fn document(at: AtTenant, Query(query): Query<DocumentQuery>) -> Resul
     let text = match text {
         Ok(text) => Some(text),
         // Not indexed (yet): there is no text to show, but all else.
-        Err(DeskError::NotFound(_) | DeskError::IndexNotReady) => None,
+        Err(DeskError::NotFound(_) | DeskError::IndexNotReady | DeskError::FirstBuildFails(_)) => None,
         Err(error) => return Err(error.into()),
     };
     page(&DocumentPage::new(at.who.shell(Section::Tenants), &at.id, &document, text, Timestamp::now()))

@@ -212,9 +212,11 @@ pub fn explain_desk(error: &DeskError) -> Explained {
         | DeskError::GoldenUnknown(_)
         | DeskError::Store(StoreError::Empty) => Explained::refused(Message::sentence(&error.to_string())),
         DeskError::RateLimited(limited) => Explained::too_many(Duration::from_millis(limited.wait_ms)),
-        DeskError::IndexNotReady | DeskError::Quarantined(_) | DeskError::Busy | DeskError::Unresponsive => {
-            Explained::later(Message::sentence(&error.to_string()))
-        }
+        DeskError::IndexNotReady
+        | DeskError::FirstBuildFails(_)
+        | DeskError::Quarantined(_)
+        | DeskError::Busy
+        | DeskError::Unresponsive => Explained::later(Message::sentence(&error.to_string())),
         DeskError::Embed(_) => Explained::later("The embedder does not answer."),
         DeskError::Store(StoreError::TooLarge { limit }) => Explained::too_large(*limit),
         DeskError::Store(StoreError::NoSpace) => Explained::no_space(),

@@ -8,7 +8,7 @@ use askama::Template;
 use askama::filters::{HtmlSafe, urlencode_strict};
 
 use crate::actors::Health;
-use crate::domain::{DocumentState, DocumentStatus, Job, JobState, StageName, Timestamp};
+use crate::domain::{DocumentProgress, DocumentState, DocumentStatus, Job, JobState, StageName, Timestamp, share};
 
 /// The longest name that is shown whole, in characters; as long as a file name may be on most disks.
 const LONGEST_NAME: usize = 255;
@@ -59,6 +59,8 @@ pub struct Chip {
     pub tone: Tone,
     /// The word.
     pub word: &'static str,
+    /// How much is done, 0 to 100.
+    pub percent: Option<u8>,
 }
 
 // Each part is a template of its own that escapes what it holds, so its markup may stand in another as it is.
@@ -70,7 +72,14 @@ impl HtmlSafe for Message {}
 impl Chip {
     /// A chip.
     pub fn new(tone: Tone, word: &'static str) -> Self {
-        Self { tone, word }
+        Self { tone, word, percent: None }
+    }
+
+    /// The same chip with how much is done, 0 to 1.
+    fn with_share(self, share: Option<f64>) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 100")]
+        let percent = share.map(|share| (share * 100.0).floor() as u8);
+        Self { percent, ..self }
     }
 
     /// How a tenant fares.
@@ -88,7 +97,11 @@ impl Chip {
     pub fn of_document(document: &DocumentStatus) -> Self {
         match document.state {
             DocumentState::Queued => Self::new(Tone::Idle, "Queued"),
-            DocumentState::Working => Self::new(Tone::Info, document.stage.map_or("Working", stage)),
+            DocumentState::Working => {
+                let progress = document.progress.filter(DocumentProgress::is_embedding);
+                let share = progress.and_then(|progress| share(progress.chunks_embedded, progress.chunks));
+                Self::new(Tone::Info, document.stage.map_or("Working", stage)).with_share(share)
+            }
             DocumentState::Live => Self::new(Tone::Ok, "Live"),
             DocumentState::Warning => Self::new(Tone::Warn, "Live, with warnings"),
             DocumentState::Failed => Self::new(Tone::Bad, "Failed"),
@@ -98,7 +111,10 @@ impl Chip {
     /// How far a job is.
     pub fn of_job(job: &Job) -> Self {
         match job.state {
-            JobState::Running => Self::new(Tone::Info, job.stage.map_or("Running", stage)),
+            JobState::Running => {
+                let share = job.share().filter(|_| job.stage == Some(StageName::Embed));
+                Self::new(Tone::Info, job.stage.map_or("Running", stage)).with_share(share)
+            }
             state => Self::of_state(state),
         }
     }

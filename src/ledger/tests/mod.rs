@@ -59,6 +59,7 @@ fn record(name: &str, state: DocumentState) -> DocumentRecord {
         title: None,
         state,
         stage: Some(StageName::Embed),
+        progress: None,
         chunks: 3,
         pages: None,
         problem: Some(JobProblem::new("odd", "words with 'quotes' and \u{0} in them")),

@@ -72,6 +72,7 @@ pub fn job(kind: JobKind, state: JobState) -> Job {
             documents_reused: 4120,
             bytes: 92_117_004,
             chunks: 48_211,
+            chunks_embedded: 48_211,
             texts_embedded: 1_922,
             model_tokens: 331_204,
         },
@@ -164,6 +165,7 @@ fn document(words: Words, name: &str, state: DocumentState) -> DocumentStatus {
         title: live.then(|| words.say("Employee handbook")),
         state,
         stage: (state == DocumentState::Working).then_some(StageName::Embed),
+        progress: None,
         chunks: if live { 38 } else { 0 },
         pages: live.then_some(12),
         problem: match state {

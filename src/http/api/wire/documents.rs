@@ -9,7 +9,7 @@ use utoipa::openapi::schema::Object;
 
 use super::{Reason, ReceiptView, stage, word};
 use crate::actors::Removed;
-use crate::domain::{DocumentState, DocumentStatus, StageName, Timestamp};
+use crate::domain::{DocumentProgress, DocumentState, DocumentStatus, StageName, Timestamp, share};
 
 /// How far a document is.
 pub fn document_state() -> Object {
@@ -40,6 +40,10 @@ pub struct DocumentView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = stage, required = false)]
     stage: Option<StageName>,
+    /// How far it is, while working.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    progress: Option<ProgressView>,
     /// Chunks in the index.
     chunks: u32,
     /// Pages or slides, where the format has such.
@@ -59,6 +63,25 @@ pub struct DocumentView {
     updated_at: Timestamp,
 }
 
+/// How far a document is that is being worked on.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProgressView {
+    /// Chunks it was cut into; 0 until known.
+    chunks: u64,
+    /// Chunks that have their vector, made or taken over.
+    chunks_embedded: u64,
+    /// The share of its chunks that have their vector, 0 to 1; absent until known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<f64>,
+}
+
+impl From<DocumentProgress> for ProgressView {
+    fn from(progress: DocumentProgress) -> Self {
+        let DocumentProgress { chunks, chunks_embedded, .. } = progress;
+        Self { chunks, chunks_embedded, share: share(chunks_embedded, chunks) }
+    }
+}
+
 impl From<DocumentStatus> for DocumentView {
     fn from(document: DocumentStatus) -> Self {
         Self {
@@ -71,6 +94,7 @@ impl From<DocumentStatus> for DocumentView {
             title: document.title,
             state: document.state,
             stage: document.stage,
+            progress: document.progress.map(Into::into),
             chunks: document.chunks,
             pages: document.pages,
             error: document.problem.map(Into::into),

@@ -44,6 +44,9 @@ pub struct JobView {
     requested_by: String,
     /// Counts so far.
     counts: CountsView,
+    /// How much of it is done, 0 to 1: of an ingestion its chunks, of a build its documents; absent until known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<f64>,
     /// Seconds until it ends at the pace so far; from a twentieth of the documents on.
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds_left: Option<u64>,
@@ -92,6 +95,8 @@ pub struct CountsView {
     bytes: u64,
     /// Chunks made.
     chunks: u64,
+    /// Chunks that have their vector, made or taken over.
+    chunks_embedded: u64,
     /// Texts sent to the embedder.
     texts_embedded: u64,
     /// Model tokens sent to the embedder.
@@ -108,6 +113,7 @@ impl From<JobCounts> for CountsView {
             documents_reused: counts.documents_reused,
             bytes: counts.bytes,
             chunks: counts.chunks,
+            chunks_embedded: counts.chunks_embedded,
             texts_embedded: counts.texts_embedded,
             model_tokens: counts.model_tokens,
         }
@@ -117,6 +123,7 @@ impl From<JobCounts> for CountsView {
 impl From<Job> for JobView {
     fn from(job: Job) -> Self {
         Self {
+            share: job.share(),
             seconds_left: job.seconds_left(Timestamp::now()),
             stalled: job.is_stalled(Timestamp::now()),
             fresh: job.fresh,
