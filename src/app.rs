@@ -24,7 +24,7 @@ use crate::ingest::Extractor;
 use crate::ledger::Ledger;
 use crate::provider::Providers;
 use crate::rerank::Rerankers;
-use crate::store::DocumentStore;
+use crate::store::{self, DocumentStore};
 use crate::telemetry;
 
 /// How long the sealing of indexes may take at the end.
@@ -184,9 +184,21 @@ async fn forget_old(ledger: Ledger, keep: KeepConfig, stop: CancellationToken) {
 
 /// Makes a folder that only this user can read.
 fn private_folder(folder: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
-        .with_context(|| format!("cannot protect {}", folder.display()))
+    let above = || folder.ancestors().skip(1).find(|above| above.exists()).unwrap_or(folder);
+    fs::create_dir_all(folder).map_err(|error| refused("make", folder, above(), error))?;
+    let private = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(folder, private).map_err(|error| refused("protect", folder, folder, error))?;
+    store::try_write(folder).with_context(|| format!("cannot work in {}", folder.display()))
+}
+
+/// What is in the way of a folder; names the user and what to do where it is a matter of rights.
+fn refused(what: &str, folder: &Path, at: &Path, error: std::io::Error) -> anyhow::Error {
+    let doing = format!("cannot {what} {}", folder.display());
+    if store::is_denied(&error) {
+        anyhow::Error::new(store::Unwritable::new(at, error)).context(doing)
+    } else {
+        anyhow::Error::new(error).context(doing)
+    }
 }
 
 /// The data folder, held by this process alone.

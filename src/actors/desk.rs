@@ -19,7 +19,7 @@ use super::letter::Letter;
 use super::records;
 use super::refusal::DeskError;
 use super::supervisor::SupervisorMsg;
-use super::work::Shared;
+use super::work::{Shared, blocking, desk_error};
 use crate::config::TenantSettings;
 use crate::domain::{
     Answer, Attributes, Conversation, Degradation, DocumentId, DocumentState, DocumentStatus, Filter, Job, JobId,
@@ -27,7 +27,7 @@ use crate::domain::{
 };
 use crate::index::Snapshot;
 use crate::ledger::{DocumentTotals, Listed, Page};
-use crate::store::UploadWriter;
+use crate::store::{StoreError, UploadWriter};
 use crate::telemetry::{QueryOutcome, QueryStage};
 
 /// A question as it came in, before it is checked against the tenant's settings.
@@ -255,7 +255,11 @@ impl Desk {
     /// When the quota is used up or the disk refuses.
     pub async fn begin_upload(&self) -> Result<UploadWriter, DeskError> {
         let left = self.left(1, 1).await?;
-        Ok(self.cell.documents.begin(self.shared.config.http.max_upload_bytes.min(left)).await?)
+        let begun = self.cell.documents.begin(self.shared.config.http.max_upload_bytes.min(left)).await;
+        if matches!(begun, Err(StoreError::Denied { .. })) {
+            self.cell.note_error("an upload was refused, since the server may not write to the tenant's folder: `carrel doctor` says what to do");
+        }
+        Ok(begun?)
     }
 
     /// The bytes that the quota leaves beside what is there; at least `bytes`, and `documents` documents.
@@ -303,6 +307,7 @@ impl Desk {
         if !*open {
             return Err(DeskError::NoTenant);
         }
+        let id = self.new_id(id).await?;
         // Others that began beside it may have used up what was left for it then.
         let (_arrival, documents, bytes) = self.cell.arriving.count(upload.received());
         self.left(documents, bytes).await?;
@@ -322,6 +327,26 @@ impl Desk {
             let _ = actor.cast(Letter::new(&self.cell, IndexMsg::Changed(id, Some(job_id))));
         }
         Ok(noted.map(|()| Upload { document, job_id })?)
+    }
+
+    /// The id under which a document is kept that comes as `id`: composed, unless one is there as it is written.
+    async fn new_id(&self, id: DocumentId) -> Result<DocumentId, DeskError> {
+        let composed = id.clone().composed();
+        if composed == id {
+            return Ok(id);
+        }
+        let (cell, written) = (Arc::clone(&self.cell), id.clone());
+        let found = blocking(move || Ok(cell.documents.find(&written)?)).await.map_err(desk_error)?;
+        Ok(found.map_or(composed, |found| found.id))
+    }
+
+    /// The id under which a document is known that is asked for as `id`, in whichever Unicode form that is written.
+    pub(super) async fn known_id(&self, id: &DocumentId) -> Result<DocumentId, DeskError> {
+        let composed = id.clone().composed();
+        if composed == *id || self.shared.ledger.document(&self.cell.id, id).await?.is_some() {
+            return Ok(id.clone());
+        }
+        Ok(composed)
     }
 
     /// A page of documents.
@@ -356,7 +381,8 @@ impl Desk {
     /// # Errors
     /// [`DeskError::NotFound`].
     pub async fn document(&self, id: &DocumentId) -> Result<DocumentStatus, DeskError> {
-        let record = self.shared.ledger.document(&self.cell.id, id).await?;
+        let id = self.known_id(id).await?;
+        let record = self.shared.ledger.document(&self.cell.id, &id).await?;
         record.map(|record| self.as_it_is(record.status)).ok_or(DeskError::NotFound("document"))
     }
 
@@ -391,7 +417,7 @@ impl Desk {
     /// # Errors
     /// [`DeskError::NotFound`], or the disk's refusal.
     pub async fn delete(&self, id: &DocumentId, by: &str) -> Result<Removed, DeskError> {
-        let (wanted, by) = (id.clone(), by.to_owned());
+        let (wanted, by) = (self.known_id(id).await?, by.to_owned());
         let removed = self.call(|reply| IndexMsg::Remove(wanted, by, reply)).await??;
         Ok(removed)
     }

@@ -239,7 +239,8 @@ pub(super) async fn remove(cell: Arc<Cell>, shared: Shared, id: DocumentId, by: 
     stop_work(&cell, &shared, &id).await.map_err(desk_error)?;
     let slot = Arc::clone(&cell.writer).lock_owned().await;
     let (kept, gone) = (Arc::clone(&cell), vec![id.clone()]);
-    let mut taken = blocking(move || take_out(&kept, slot, &gone)).await.map_err(desk_error)?;
+    let taken = blocking(move || take_out(&kept, slot, &gone)).await;
+    let mut taken = taken.map_err(|error| DeskError::DeleteUnfinished(error.public().message))?;
     forget_gone(&cell, &shared, vec![id.clone()]).await.map_err(desk_error)?;
     let removals = taken.remove(&id).unwrap_or_default();
     if stored.is_none() && removals.is_empty() {

@@ -91,7 +91,9 @@ mod tests {
     #[test]
     fn a_small_file_waits_for_no_large_one() {
         let mut feed = Feed::default();
-        (0..100).for_each(|at| feed.push(ticket(&format!("large-{at}"), 1 << 20)));
+        for at in 0..100 {
+            feed.push(ticket(&format!("large-{at}"), 1 << 20));
+        }
         assert_eq!(feed.take().len(), LARGE_AT_ONCE);
         feed.push(ticket("small", 100));
         assert_eq!(names(&feed.take()), ["small"]);
@@ -112,7 +114,9 @@ mod tests {
         feed.push(ticket("largest", 1 << 30));
         let mut taken = Vec::new();
         for at in 0..20 {
-            (0..LARGE_AT_ONCE).for_each(|_| feed.push(ticket(&format!("large-{at}"), 1 << 20)));
+            for _ in 0..LARGE_AT_ONCE {
+                feed.push(ticket(&format!("large-{at}"), 1 << 20));
+            }
             taken.extend(feed.take());
             feed.large_under_way = 0;
         }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::cell::Cell;
 use super::faults::Place;
+use super::index::IndexMsg;
+use super::letter::Letter;
 use super::pace::CommitPace;
 use super::rebuild::{Turn, count, donors, in_turn, look, progress};
 use super::stop::Stop;
@@ -17,6 +19,7 @@ use super::work::{Outcome, Shared, blocking, note_failure, written};
 use crate::domain::{DocumentId, Job, JobCounts, JobProblem, StageName};
 use crate::engine::{Build, BuildError, Pipeline, PrepareError, Step, Ticket};
 use crate::index::IndexSpec;
+use crate::telemetry;
 
 /// The note of a first build that has not ended.
 const NOTE: &str = "first.json";
@@ -128,6 +131,9 @@ async fn serve(cell: &Arc<Cell>, shared: &Shared, reason: &str) -> Result<IndexS
         Ok(())
     })
     .await?;
+    if let Some(actor) = cell.actor.load_full() {
+        let _ = actor.cast(Letter::new(cell, IndexMsg::Serving));
+    }
     Ok(spec)
 }
 
@@ -241,6 +247,7 @@ async fn leave_out(cell: &Arc<Cell>, shared: &Shared) -> Result<(), BuildError> 
 
 /// Ends the first build: from here on the tenant is like any other.
 async fn end(cell: &Arc<Cell>, shared: &Shared) -> Result<(), BuildError> {
+    let begun = Instant::now();
     let slot = Arc::clone(&cell.writer).lock_owned().await;
     let (kept, keep) = (Arc::clone(cell), shared.config.builds.keep_generations);
     blocking(move || {
@@ -255,7 +262,9 @@ async fn end(cell: &Arc<Cell>, shared: &Shared) -> Result<(), BuildError> {
         kept.first.store(None);
         Ok(kept.generations.prune(keep)?)
     })
-    .await
+    .await?;
+    telemetry::job_stage(StageName::Publish, begun.elapsed());
+    Ok(())
 }
 
 /// Why an answer of a tenant whose first build has not ended may lack something.

@@ -32,6 +32,9 @@ use crate::engine::{BuildError, Ticket};
 /// back within a minute of whatever it waited for.
 const RETRIES: [u64; 5] = [2, 5, 10, 20, 30];
 
+/// Wait before a folder is compared again that could not be: what was in the way, a full disk most likely, lasts.
+const COMPARED_AGAIN: Duration = Duration::from_secs(30);
+
 /// What an index actor hears.
 pub(super) enum IndexMsg {
     /// A document was stored or found changed; its job follows it.
@@ -54,6 +57,8 @@ pub(super) enum IndexMsg {
     TakenIn(Result<(), BuildError>),
     /// The actor's own: a build ended.
     Built(Result<Vec<DocumentId>, BuildError>),
+    /// A first generation serves, so that what waits can be brought into it.
+    Serving,
     /// The actor's own: the folder was compared.
     Scanned(Result<Scanned, BuildError>),
     /// The actor's own: time for another attempt.
@@ -143,10 +148,10 @@ impl Actor for IndexActor {
         match message {
             IndexMsg::Changed(id, job) => {
                 state.cell.stop_building(&id);
-                state.cell.queue.add(id, job);
+                state.cell.queue.add(&id, job);
                 state.take_in(&me);
             }
-            IndexMsg::Remove(id, by, reply) => state.remove(id, by, reply),
+            IndexMsg::Remove(id, by, reply) => state.remove(&me, id, by, reply),
             IndexMsg::Rebuild(job, reply) => state.rebuild(&me, *job, reply),
             IndexMsg::Cancel(job, reply) => drop(reply.send(state.cancel(job))),
             IndexMsg::Activate(number, force, reply) => state.activate(&me, number, force, reply),
@@ -156,6 +161,7 @@ impl Actor for IndexActor {
             IndexMsg::TakenIn(outcome) => state.on_taken_in(&me, outcome),
             IndexMsg::Built(outcome) => state.on_built(&me, outcome),
             IndexMsg::Scanned(outcome) => state.on_scanned(&me, outcome),
+            IndexMsg::Serving => state.take_in(&me),
             IndexMsg::Retry => state.on_retry(&me),
         }
         Ok(())
@@ -174,7 +180,7 @@ impl IndexState {
             Ok(opened) => {
                 self.opened = true;
                 for (id, jobs) in opened.changed {
-                    self.cell.queue.add(id, jobs);
+                    self.cell.queue.add(&id, jobs);
                 }
                 // One that was asked for meanwhile may be found on disk as well.
                 let found = opened.build.map(|job| *job);
@@ -206,7 +212,9 @@ impl IndexState {
             Intake { to, _task: reporting(&self.cell, me, work, IndexMsg::TakenIn) }
         });
         // One that is about to end takes nothing more; its end gives the rest back to the queue.
-        waiting.into_iter().for_each(|ticket| drop(intake.to.send(ticket)));
+        for ticket in waiting {
+            let _ = intake.to.send(ticket);
+        }
     }
 
     fn on_taken_in(&mut self, me: &ActorRef<Letter>, outcome: Result<(), BuildError>) {
@@ -256,7 +264,7 @@ impl IndexState {
             Ok(scanned) => {
                 for (id, job) in scanned.changed {
                     self.cell.stop_building(&id);
-                    self.cell.queue.add(id, Some(job));
+                    self.cell.queue.add(&id, Some(job));
                 }
                 if let Some(wait) = scanned.look_again {
                     self.later(me, wait, || IndexMsg::Scan);
@@ -266,6 +274,7 @@ impl IndexState {
             Err(error) => {
                 tracing::warn!(tenant.id = %self.cell.id, error = %error, "the folder of {} could not be compared", self.cell.id);
                 self.cell.note_error(&error.to_string());
+                self.later(me, COMPARED_AGAIN, || IndexMsg::Scan);
             }
         }
         self.scan_again(me);
@@ -278,10 +287,24 @@ impl IndexState {
         }
     }
 
-    fn remove(&mut self, id: DocumentId, by: String, reply: RpcReplyPort<Result<Removed, DeskError>>) {
+    fn remove(
+        &mut self,
+        me: &ActorRef<Letter>,
+        id: DocumentId,
+        by: String,
+        reply: RpcReplyPort<Result<Removed, DeskError>>,
+    ) {
         let work = erase::remove(Arc::clone(&self.cell), self.shared.clone(), id, by);
+        let (cell, me) = (Arc::clone(&self.cell), me.clone());
         // Not tied to this actor's life: a removal that began is finished.
-        tokio::spawn(async move { reply.send(work.await) });
+        tokio::spawn(async move {
+            let outcome = work.await;
+            if matches!(outcome, Err(DeskError::DeleteUnfinished(_))) {
+                // A comparison finds what the index has and the folder has not.
+                let _ = me.cast(Letter::new(&cell, IndexMsg::Scan));
+            }
+            reply.send(outcome)
+        });
     }
 
     fn rebuild(&mut self, me: &ActorRef<Letter>, job: Job, reply: RpcReplyPort<Result<JobTicket, DeskError>>) {
@@ -378,7 +401,9 @@ impl IndexState {
                 self.failures = 0;
                 self.first = None;
                 self.cell.why_not.store(None);
-                again.into_iter().for_each(|id| self.cell.queue.add(id, None));
+                for id in again {
+                    self.cell.queue.add(&id, None);
+                }
                 self.cell.set_health(Health::Ready);
                 if let Some(job) = self.next_build.take() {
                     self.start_build(me, job);

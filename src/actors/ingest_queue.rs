@@ -57,7 +57,7 @@ impl IngestQueue {
     }
 
     /// Adds a document that is new or has other bytes. Work on what it was before is stopped; its jobs wait on.
-    pub fn add(&self, id: DocumentId, job: impl IntoIterator<Item = JobId>) {
+    pub fn add(&self, id: &DocumentId, job: impl IntoIterator<Item = JobId>) {
         let mut state = self.lock();
         let new = || Entry { ticket: Ticket::new(id.clone()), jobs: Vec::new(), phase: Phase::Waiting };
         let entry = state.entries.entry(id.clone()).or_insert_with(new);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn handed(queue: &IngestQueue, name: &str, jobs: &[JobId]) -> Ticket {
-        queue.add(id(name), jobs.iter().copied());
+        queue.add(&id(name), jobs.iter().copied());
         queue.hand_over().remove(0)
     }
 

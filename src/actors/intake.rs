@@ -114,7 +114,9 @@ impl Intake {
                 arrived.into_iter().map(|ticket| bytes(&ticket).map(|bytes| ticket.sized(bytes))).collect()
             });
             let sized: Vec<Ticket> = sized.await?;
-            sized.into_iter().for_each(|ticket| self.feed.push(ticket));
+            for ticket in sized {
+                self.feed.push(ticket);
+            }
         }
         let turn = self.feed.take();
         if turn.is_empty() {
@@ -122,7 +124,9 @@ impl Intake {
         }
         self.begin_jobs(&turn).await?;
         self.shared.faults.pass(&self.cell.id, Place::DuringRound).await;
-        turn.into_iter().for_each(|ticket| self.pipeline.add(ticket));
+        for ticket in turn {
+            self.pipeline.add(ticket);
+        }
         Ok(())
     }
 

@@ -165,7 +165,7 @@ impl Desk {
         start: usize,
         end: Option<usize>,
     ) -> Result<(usize, usize, String), DeskError> {
-        let (snapshot, id) = (self.state_of(generation).await?, id.clone());
+        let (snapshot, id) = (self.state_of(generation).await?, self.known_id(id).await?);
         // A large document takes milliseconds to unpack.
         let text = blocking(move || Ok(snapshot.text(&id)?)).await.map_err(desk_error)?;
         let text = text.ok_or(DeskError::NotFound("document"))?;

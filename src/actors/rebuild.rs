@@ -25,7 +25,7 @@ use super::work::{Shared, begin, blocking, counts_of, finish, note_failure};
 use crate::domain::{ContentHash, DocumentId, Job, JobCounts, JobProblem, JobState, StageName, Timestamp};
 use crate::engine::{Build, BuildError, Pipeline, PrepareError, Prepared, Ticket};
 use crate::index::{GenerationWriter, IndexError, Snapshot};
-use crate::store::{StoreError, StoredDocument};
+use crate::store::{Listing, StoreError, StoredDocument};
 use crate::telemetry;
 
 /// How often a running job's counts are written down.
@@ -279,8 +279,9 @@ async fn listed(cell: &Arc<Cell>, shared: &Shared) -> Result<Vec<StoredDocument>
         records.into_iter().map(|record| (record.status.id.clone(), record)).collect();
     let kept = Arc::clone(cell);
     let (stored, notes, gone) = blocking(move || {
-        let stored = kept.documents.list()?;
-        let there: BTreeSet<&DocumentId> = stored.iter().map(|document| &document.id).collect();
+        let Listing { documents: stored, passed_over } = kept.documents.listing()?;
+        let told = passed_over.iter().map(|one| &one.id);
+        let there: BTreeSet<&DocumentId> = stored.iter().map(|document| &document.id).chain(told).collect();
         let gone = records.keys().filter(|id| !there.contains(id)).cloned().collect();
         let mut notes = Vec::new();
         for document in &stored {

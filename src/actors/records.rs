@@ -1,9 +1,9 @@
 //! Document records as the ledger keeps them, made from what the store and the index say.
 
-use crate::domain::{ContentHash, DocumentState, DocumentStatus, JobId, JobProblem, Timestamp};
+use crate::domain::{Attributes, ContentHash, DocumentId, DocumentState, DocumentStatus, JobId, JobProblem, Timestamp};
 use crate::index::DocumentEntry;
 use crate::ledger::DocumentRecord;
-use crate::store::StoredDocument;
+use crate::store::{Origin, StoredDocument};
 
 /// A stored document that waits to be indexed.
 pub(super) fn queued(stored: &StoredDocument, content_hash: ContentHash, job_id: Option<JobId>) -> DocumentRecord {
@@ -51,6 +51,29 @@ pub(super) fn failed(mut record: DocumentRecord, problem: JobProblem) -> Documen
     record.status.problem = Some(problem);
     record.status.updated_at = Timestamp::now();
     record
+}
+
+/// Something in the folder that is no document.
+pub(super) fn passed_over(id: DocumentId, problem: JobProblem) -> DocumentRecord {
+    let status = DocumentStatus {
+        name: id.as_str().rsplit('/').next().unwrap_or_default().to_owned(),
+        id,
+        origin: Origin::Folder.as_str().to_owned(),
+        bytes: 0,
+        content_hash: ContentHash::of(&[]),
+        kind: None,
+        title: None,
+        state: DocumentState::Failed,
+        stage: None,
+        progress: None,
+        chunks: 0,
+        pages: None,
+        problem: Some(problem),
+        attributes: Attributes::new(),
+        job_id: None,
+        updated_at: Timestamp::now(),
+    };
+    DocumentRecord { status, modified_ns: 0 }
 }
 
 /// Whether trying the same bytes again would fail alike, so that a boot need not.

@@ -76,6 +76,11 @@ pub enum DeskError {
     /// The backup is not written or not taken.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// The document is removed from disk, and could not be taken out of the index yet.
+    #[error(
+        "the document is removed, but could not be taken out of the index yet, since {0}: it may be found until that is made up for, which is tried again by itself; ask for the delete again to be sure"
+    )]
+    DeleteUnfinished(String),
     /// Vectors are needed and there are none.
     #[error(transparent)]
     Embed(#[from] crate::embed::EmbedError),

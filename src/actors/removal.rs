@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::TenantId;
 use crate::engine::BuildError;
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 
 /// How the marker of a removal under way begins; a tenant's id has no dot.
 pub(super) const MARKER: &str = ".removing-";
@@ -80,6 +80,9 @@ impl From<io::Error> for BuildError {
     fn from(source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::StorageFull {
             return StoreError::NoSpace.into();
+        }
+        if store::is_denied(&source) {
+            return StoreError::Denied { action: "write the file of" }.into();
         }
         StoreError::Io { action: "write the file of", source }.into()
     }

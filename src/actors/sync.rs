@@ -16,7 +16,7 @@ use crate::domain::{ContentHash, DocumentId, DocumentState, JobId, JobProblem};
 use crate::engine::BuildError;
 use crate::index::{IndexError, Snapshot};
 use crate::ledger::DocumentRecord;
-use crate::store::{Origin, StoreError, StoredDocument};
+use crate::store::{Listing, Origin, PassedOver, StoreError, StoredDocument};
 use crate::telemetry;
 
 /// How long a file must have neither grown nor been written to before it is read: long enough for a copy that stutters.
@@ -153,8 +153,9 @@ struct Fresh {
 
 impl Look {
     fn at_all(&mut self) -> Result<(), BuildError> {
-        let stored = self.cell.documents.list()?;
-        let there: BTreeSet<&DocumentId> = stored.iter().map(|document| &document.id).collect();
+        let Listing { documents: stored, passed_over } = self.cell.documents.listing()?;
+        let told = passed_over.iter().map(|one| &one.id);
+        let there: BTreeSet<&DocumentId> = stored.iter().map(|document| &document.id).chain(told).collect();
         let gone = self.snapshot.documents().map(|entry| entry.id.clone()).filter(|id| !there.contains(id));
         self.found.gone = gone.collect();
         self.found.forgotten = self.records.keys().filter(|id| !there.contains(id)).cloned().collect();
@@ -164,9 +165,24 @@ impl Look {
                 self.at(document)?;
             }
         }
+        for one in passed_over {
+            self.pass_over(one);
+        }
         self.pair();
         self.hold();
         Ok(())
+    }
+
+    /// Tells, once, of what the folder holds that is no document.
+    fn pass_over(&mut self, PassedOver { id, why }: PassedOver) {
+        let message = format!("it is passed over, since {why}");
+        let known = self.records.get(&id).and_then(|record| record.status.problem.as_ref());
+        if known.is_some_and(|known| known.message == message) {
+            return;
+        }
+        tracing::warn!(tenant.id = %self.cell.id, document.id = %id, why, "a file in the folder of {} is passed over", self.cell.id);
+        self.cell.note_error(&format!("{id}: {message}"));
+        self.found.notes.push(records::passed_over(id, JobProblem::new("passed_over", message)));
     }
 
     /// Lets what may have moved answer until that is known, or its vectors would be made anew.
@@ -193,8 +209,12 @@ impl Look {
             Ok(Some(hash)) => hash,
             Ok(None) => return Ok(()),
             // One file that cannot be read fails alone.
-            Err(BuildError::Store(error @ (StoreError::Io { .. } | StoreError::TooLarge { .. }))) => {
-                self.fail(document, &error);
+            Err(BuildError::Store(
+                error @ (StoreError::Io { .. } | StoreError::Denied { .. } | StoreError::TooLarge { .. }),
+            )) => {
+                if !record.is_some_and(|known| same_file(known) && known.status.state == DocumentState::Failed) {
+                    self.fail(document, &error);
+                }
                 return Ok(());
             }
             Err(error) => return Err(error),

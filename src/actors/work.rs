@@ -236,7 +236,9 @@ pub(super) async fn settle(cell: &Arc<Cell>, shared: &Shared, outcomes: Vec<Outc
         forget_gone(cell, shared, gone).await?;
     }
     end_jobs(cell, shared, ends).await?;
-    ended.iter().for_each(|ticket| drop(cell.queue.end(ticket)));
+    for ticket in &ended {
+        cell.queue.end(ticket);
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `carrel check` and `carrel doctor`: is everything as it should be?
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::{Failure, Printer, table};
 use crate::app;
 use crate::config::{Config, ConfigError, TenantSettings, strangers};
 use crate::domain::TenantId;
+use crate::store::try_write;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -129,6 +131,7 @@ pub(super) async fn doctor(root: &Path, print: Printer) -> Result<(), Failure> {
                 .map_or_else(|| "not running on this folder".to_owned(), |address| format!("running on {address}")),
         },
     ];
+    findings.extend(folders(config, &good));
     if let Some(address) = running {
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -164,6 +167,32 @@ fn said(mistakes: &[ConfigError], well: String) -> String {
         return well;
     }
     mistakes.iter().map(|mistake| mistake.to_string().replace('\n', "; ")).collect::<Vec<_>>().join("; ")
+}
+
+/// Whether everything that is written can be: a folder of another user is the commonest mistake with volumes.
+fn folders(config: &Config, tenants: &[String]) -> Vec<Finding> {
+    let documents = config.documents_dir();
+    let of_tenants = tenants.iter().map(|id| documents.join(id)).filter(|folder| folder.exists());
+    let with_uploads = of_tenants.flat_map(|folder| [folder.join("uploads"), folder]).filter(|folder| folder.exists());
+    let mut folders = vec![config.data_dir(), documents.clone(), config.tenants_dir()];
+    folders.extend(with_uploads);
+    let refused: Vec<String> =
+        folders.iter().filter_map(|folder| try_write(folder).err()).map(|refused| refused.to_string()).collect();
+    let says = |refused: &[String]| match refused {
+        [] => format!("data, documents and tenants can be written to{}", as_whom(config)),
+        refused => refused.join("; "),
+    };
+    vec![Finding { what: "folders", ok: refused.is_empty(), says: says(&refused) }]
+}
+
+/// A hint where the doctor may do what the server may not.
+fn as_whom(config: &Config) -> String {
+    let owner = std::fs::metadata(config.data_dir()).map(|facts| facts.uid()).unwrap_or_default();
+    if rustix::process::geteuid().is_root() && owner != 0 {
+        format!(" by root; run the doctor as user {owner} to see what that user may")
+    } else {
+        String::new()
+    }
 }
 
 fn secret(config: &Config) -> Finding {

@@ -11,6 +11,7 @@ use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
 use super::client::{TenantClient, as_tenant, send};
+use super::files::{Files, gather};
 use super::jobs::{end_of, reason};
 use super::tenants::plain;
 use super::{Failure, ModeArg, Printer, tenant_id};
@@ -46,13 +47,10 @@ pub(super) struct QueryArgs {
 }
 
 pub(super) async fn ingest(config: Config, args: IngestArgs, print: Printer) -> Result<(), Failure> {
-    let mut files = Vec::new();
-    for path in &args.paths {
-        fs::metadata(path).map_err(|error| Failure::of_path(path, &error))?;
-        let top = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(Path::new("")) };
-        collect(path, top, &mut files)?;
-    }
-    let done = as_tenant(config, &args.tenant, async |speaker| send_all(speaker, files).await).await?;
+    let gathered = gather(&args.paths);
+    let Files { sent, passed_over } = gathered.map_err(|(path, error)| Failure::of_path(&path, &error))?;
+    let mut done = as_tenant(config, &args.tenant, async |speaker| send_all(speaker, sent).await).await?;
+    done.extend(passed_over.into_iter().map(not_sent));
     print.result(&done, told)?;
     let failed = done.iter().filter(|one| is_failed(one)).count();
     if failed > 0 {
@@ -80,20 +78,10 @@ fn told(done: &Vec<Value>) -> String {
     done.iter().map(line).chain([sum]).collect::<Vec<_>>().join("\n")
 }
 
-/// Files below `path` with the ids their paths below `top` make; hidden ones are left out.
-fn collect(path: &Path, top: &Path, files: &mut Vec<(PathBuf, String)>) -> Result<(), Failure> {
-    if path.is_dir() {
-        let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        let mut entries = entries.map_err(|error| Failure::of_path(path, &error))?;
-        entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries.iter().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')) {
-            collect(&entry.path(), top, files)?;
-        }
-        return Ok(());
-    }
-    let id = path.strip_prefix(top).unwrap_or(path).to_string_lossy().into_owned();
-    files.push((path.to_owned(), id));
-    Ok(())
+/// A file that is not sent, reported like one that failed.
+fn not_sent((path, why): (String, String)) -> Value {
+    let error = json!({ "code": "passed_over", "message": format!("it is passed over: {why}") });
+    json!({ "id": path, "state": "failed", "error": error })
 }
 
 async fn send_all(speaker: &TenantClient<'_>, files: Vec<(PathBuf, String)>) -> Result<Vec<Value>, Failure> {

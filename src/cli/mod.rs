@@ -13,6 +13,7 @@ mod eval_answers;
 mod explain;
 mod extract;
 mod failure;
+mod files;
 mod generations;
 mod golden;
 mod health;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 use uuid::Uuid;
 
 use super::Timestamp;
@@ -67,6 +68,18 @@ impl DocumentId {
         let clean = !text.chars().any(|c| c.is_control() || c == '\\');
         let parts = text.split('/').all(|part| !matches!(part, "" | "." | ".."));
         if sized && clean && parts { Ok(Self(text.into())) } else { Err(IdError::Document) }
+    }
+
+    /// The id in Unicode's composed form (NFC), as new documents have it: the same name typed on another system may have
+    /// the same letters in parts.
+    #[must_use]
+    pub fn composed(self) -> Self {
+        if is_nfc(&self.0) {
+            return self;
+        }
+        let composed: String = self.0.nfc().collect();
+        // Composing joins letters and their marks, and never makes a control character or a slash.
+        if composed.len() <= Self::MAX_BYTES { Self(composed.into()) } else { self }
     }
 
     /// The id as text.

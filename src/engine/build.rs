@@ -109,6 +109,7 @@ impl BuildError {
             Self::Store(crate::store::StoreError::NoSpace) | Self::Ledger(crate::ledger::LedgerError::NoSpace) => {
                 "disk_full"
             }
+            Self::Store(crate::store::StoreError::Denied { .. }) => "storage_denied",
             Self::Index(_) => "index_failed",
             Self::Store(_) => "storage_failed",
             Self::Ledger(_) => "ledger_failed",
@@ -252,7 +253,9 @@ impl Pipeline {
     /// Adds documents, and says that there are no more.
     #[must_use]
     pub fn only(mut self, tickets: impl IntoIterator<Item = Ticket>) -> Self {
-        tickets.into_iter().for_each(|ticket| self.add(ticket));
+        for ticket in tickets {
+            self.add(ticket);
+        }
         self.lanes = None;
         self
     }

@@ -123,7 +123,9 @@ pub(super) async fn embed(workshop: &Workshop, mut cuts: mpsc::Receiver<Held>, t
         let steps = tokio::select! {
             held = cuts.recv(), if open => {
                 open = held.is_some();
-                held.into_iter().for_each(|held| embedding.add(held));
+                if let Some(held) = held {
+                    embedding.add(held);
+                }
                 Vec::new()
             }
             Some(ended) = small.next() => embedding.take_in(ended, workshop),
@@ -195,7 +197,9 @@ impl Embedding {
             }
             // One text that is refused must not fail its neighbours.
             Some(Err(error)) if parts.len() > 1 && !error.may_pass() => {
-                parts.into_iter().for_each(|part| self.queue.give_back_alone(part));
+                for part in parts {
+                    self.queue.give_back_alone(part);
+                }
                 Vec::new()
             }
             Some(Err(error)) => {

@@ -55,6 +55,7 @@ impl PrepareError {
             Self::Extract(error) => error.code,
             Self::Embed(error) => error.code(),
             Self::Store(StoreError::TooLarge { .. }) => "too_large",
+            Self::Store(StoreError::Denied { .. }) => "storage_denied",
             Self::Store(_) => "storage_failed",
             Self::Index(_) => "index_failed",
             Self::Stopped => "cancelled",

@@ -2,6 +2,7 @@
 //!
 //! Pure: knows keys and counts, no text and no time.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -63,10 +64,11 @@ impl TextQueue {
     /// Gives back a part of a call that failed, to be tried with others where it is all that is left of its document.
     pub fn give_back(&mut self, part: Part) {
         self.paused.remove(&part.document);
-        if self.left.contains_key(&part.document) {
-            self.alone.push(part);
-        } else {
-            self.left.insert(part.document, part.texts);
+        match self.left.entry(part.document) {
+            Entry::Vacant(place) => {
+                place.insert(part.texts);
+            }
+            Entry::Occupied(_) => self.alone.push(part),
         }
     }
 
@@ -129,7 +131,9 @@ mod tests {
 
     fn queue(documents: &[(Key, usize)]) -> TextQueue {
         let mut queue = TextQueue::default();
-        documents.iter().for_each(|(document, texts)| queue.add(*document, *texts));
+        for (document, texts) in documents {
+            queue.add(*document, *texts);
+        }
         queue
     }
 
@@ -184,10 +188,14 @@ mod tests {
     #[test]
     fn parts_of_a_call_that_failed_travel_alone_or_together_again() {
         let mut queue = queue(&[(1, 3), (2, 3)]);
-        queue.take_small().into_iter().for_each(|part| queue.give_back_alone(part));
+        for part in queue.take_small() {
+            queue.give_back_alone(part);
+        }
         let parts = [queue.take_small(), queue.take_small()].concat();
         assert_eq!((parts.len(), queue.take_small().len()), (2, 0));
-        parts.into_iter().for_each(|part| queue.give_back(part));
+        for part in parts {
+            queue.give_back(part);
+        }
         assert_eq!(queue.take_small().len(), 2);
     }
 

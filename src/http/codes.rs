@@ -101,6 +101,10 @@ pub enum Code {
     RequestTimeout,
     /// The disk is full.
     DiskFull,
+    /// The server may not write to one of its folders.
+    StorageDenied,
+    /// The document is removed from disk and not yet from the index.
+    DeleteUnfinished,
     /// A bug, or a broken machine.
     Internal,
 }
@@ -507,6 +511,22 @@ pub const CONTRACT: &[Contract] = &[
         "The disk is full",
         "There is no space left to store this; nothing was changed.",
         "An operator frees some space; nothing needs to be restarted.",
+    ),
+    row(
+        Code::StorageDenied,
+        "storage_denied",
+        503,
+        "The server may not write",
+        "The user that the server runs as may not write to one of its folders; nothing was changed.",
+        "An operator runs `carrel doctor`, which names the folder, the user and what to do; then send the same again.",
+    ),
+    row(
+        Code::DeleteUnfinished,
+        "delete_unfinished",
+        503,
+        "The delete is not finished",
+        "The document is removed from the folder, but the index could not be written, most often since the disk is full; questions may still find the document.",
+        "Free some space; Carrel then takes it out by itself within a minute, or delete it again to be sure.",
     ),
     row(
         Code::Internal,

@@ -241,6 +241,7 @@ impl From<DeskError> for ApiError {
             DeskError::Settings(_) => Self::new(Code::InvalidSettings, text),
             DeskError::TenantExists(_) => Self::new(Code::TenantExists, text),
             DeskError::Backup(error) => error.into(),
+            DeskError::DeleteUnfinished(_) => Self::new(Code::DeleteUnfinished, text).after(Duration::from_secs(30)),
             DeskError::Embed(error) => error.into(),
             DeskError::Store(error) => error.into(),
             DeskError::Ledger(error) => error.into(),
@@ -300,6 +301,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let code = match error {
             StoreError::NoSpace => return Self::plain(Code::DiskFull).because(error),
+            StoreError::Denied { .. } => return Self::plain(Code::StorageDenied).because(error),
             StoreError::Io { .. } => return Self::internal(error),
             StoreError::TooLarge { .. } => Code::DocumentTooLarge,
             StoreError::Empty => Code::DocumentEmpty,

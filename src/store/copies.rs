@@ -32,7 +32,7 @@ impl TenantDocuments {
         let _turn = self.turn.take();
         let root = opened(&self.path)?;
         let mut found: Vec<Copied> =
-            folder::list(&root, &self.path)?.into_iter().map(|document| Copied::ByHand(document.id)).collect();
+            folder::list(&root, &self.path)?.0.into_iter().map(|document| Copied::ByHand(document.id)).collect();
         if let Some(uploads) = root.folder(uploads::FOLDER)? {
             let names = uploads.names()?.into_iter().filter(|name| uploads::is_sidecar(name));
             found.extend(names.map(Copied::Uploaded));

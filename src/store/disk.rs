@@ -3,10 +3,12 @@
 //! Every change goes through [`Disk`], one method a step, so that tests can stop, break or unplug it between any two.
 //! Everything happens relative to an open [`Folder`] and never through a symbolic link.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
 use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
@@ -50,11 +52,14 @@ impl Folder {
 
     /// Every name that is UTF-8, in no order.
     pub fn names(&self) -> io::Result<Vec<String>> {
+        Ok(self.all_names()?.into_iter().filter_map(|name| name.into_string().ok()).collect())
+    }
+
+    /// Every name, in no order.
+    pub fn all_names(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.0)? {
-            if let Ok(name) = entry?.file_name().to_str() {
-                names.push(name.to_owned());
-            }
+            names.push(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned());
         }
         names.retain(|name| name != "." && name != "..");
         Ok(names)

@@ -10,6 +10,7 @@ mod disk;
 mod folder;
 mod tenant;
 mod uploads;
+mod writable;
 mod writer;
 
 use std::collections::HashMap;
@@ -25,7 +26,9 @@ use tenant::Turn;
 use crate::domain::{Attributes, ContentHash, DocumentId, TenantId, Timestamp};
 
 pub use copies::{Copied, OpenFile, is_stored};
-pub use tenant::TenantDocuments;
+pub use folder::PassedOver;
+pub use tenant::{Listing, TenantDocuments};
+pub use writable::{Unwritable, is_denied, try_write};
 pub use writer::UploadWriter;
 
 /// Why bytes are not stored or read.
@@ -34,6 +37,12 @@ pub enum StoreError {
     /// The disk is full; nothing was changed.
     #[error("the disk is full: free some space and try again")]
     NoSpace,
+    /// The folder may not be written to or read; nothing was acknowledged.
+    #[error("the server may not {action} a document in the tenant's folder: its operator has to allow it")]
+    Denied {
+        /// What was tried.
+        action: &'static str,
+    },
     /// The disk refused; nothing was acknowledged.
     #[error("cannot {action} a document: {source}")]
     Io {
@@ -69,7 +78,8 @@ pub struct StoredDocument {
     pub path: PathBuf,
     /// Size in bytes.
     pub bytes: u64,
-    /// Last change, nanoseconds since 1970; with the size, tells whether bytes must be hashed again.
+    /// Last change, nanoseconds since 1970; with the size, tells whether bytes must be hashed again. Of a file in the
+    /// folder, that of its name and rights counts too.
     pub modified_ns: i128,
     /// BLAKE3 of the bytes; known at once for uploads, after reading for files of the folder.
     pub content_hash: Option<ContentHash>,
@@ -124,7 +134,7 @@ impl DocumentStore {
     /// When the disk refuses, or a symbolic link stands in the folder's place.
     pub fn tenant(&self, id: &TenantId) -> Result<TenantDocuments, StoreError> {
         let path = self.root.join(id.as_str());
-        self.make(id, &path).map_err(StoreError::at("make a folder for"))?;
+        self.make(id, &path).map_err(|error| told(&self.root, error)).map_err(StoreError::at("make a folder for"))?;
         Ok(TenantDocuments::new(path, Arc::clone(&self.disk), self.turn(id)))
     }
 
@@ -148,7 +158,7 @@ impl DocumentStore {
     pub fn destroy(&self, id: &TenantId) -> Result<(), StoreError> {
         let turn = self.turn(id);
         let _turn = turn.take();
-        self.discard(id).map_err(StoreError::at("remove the folder of"))
+        self.discard(id).map_err(|error| told(&self.root, error)).map_err(StoreError::at("remove the folder of"))
     }
 
     /// Finishes removals of tenants that a crash cut short; called once at boot. Blocking.
@@ -211,11 +221,28 @@ fn modified_ns(facts: &Metadata) -> i128 {
     i128::from(facts.mtime()) * 1_000_000_000 + i128::from(facts.mtime_nsec())
 }
 
+/// When a file's bytes, name or rights last changed. Unlike the time of its last write, no program can set it back, so
+/// other bytes of the same size and time are noticed (git's index looks at it for the same reason).
+fn changed_ns(facts: &Metadata) -> i128 {
+    i128::from(facts.ctime()) * 1_000_000_000 + i128::from(facts.ctime_nsec())
+}
+
+/// Logs which folder may not be written to, and what to do: the error that a caller sees names neither path nor user.
+fn told(folder: &Path, error: io::Error) -> io::Error {
+    if !is_denied(&error) {
+        return error;
+    }
+    let kind = error.kind();
+    tracing::error!("{}", Unwritable::new(folder, error));
+    kind.into()
+}
+
 impl StoreError {
     /// Names what was tried when an error came up; a full disk is told apart.
     fn at(action: &'static str) -> impl Fn(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            _ if is_denied(&source) => Self::Denied { action },
             _ => Self::Io { action, source },
         }
     }

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::disk::{Disk, Folder};
 use super::uploads::Sidecar;
-use super::{StoreError, StoredDocument, UploadWriter, folder, opened, uploads};
+use super::{PassedOver, StoreError, StoredDocument, UploadWriter, folder, opened, told, uploads};
 use crate::domain::{ContentHash, DocumentId};
 
 /// Changes to a tenant's documents come one after the other.
@@ -38,6 +38,15 @@ impl Turn {
     pub async fn queue(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.queue).acquire_owned().await.ok()
     }
+}
+
+/// What a tenant's folder holds.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Documents, by id.
+    pub documents: Vec<StoredDocument>,
+    /// What is no document, by the name under which it is told.
+    pub passed_over: Vec<PassedOver>,
 }
 
 /// One tenant's documents; the only way to reach them. Cheap to clone.
@@ -70,26 +79,37 @@ impl TenantDocuments {
         swept.map_err(StoreError::at("sweep up after"))
     }
 
-    /// Every document, by id; hidden files, symbolic links and names that are no UTF-8 or no [`DocumentId`] are left out.
-    /// Blocking.
+    /// Every document, by id; as in [`TenantDocuments::listing`]. Blocking.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn list(&self) -> Result<Vec<StoredDocument>, StoreError> {
+        Ok(self.listing()?.documents)
+    }
+
+    /// Every document, by id, and what of the folder is none; hidden files are left out of both. Blocking.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn listing(&self) -> Result<Listing, StoreError> {
         self.listed().map_err(StoreError::at("list"))
     }
 
     /// In turn, so that a change under way hides nothing.
-    fn listed(&self) -> io::Result<Vec<StoredDocument>> {
+    fn listed(&self) -> io::Result<Listing> {
         let _turn = self.turn.take();
-        let mut found = folder::list(&opened(&self.path)?, &self.path)?;
+        let (mut documents, mut passed_over) = folder::list(&opened(&self.path)?, &self.path)?;
         if let Some(uploads) = self.uploads()? {
-            found.extend(uploads::list(&uploads, &self.path)?);
+            documents.extend(uploads::list(&uploads, &self.path)?);
         }
         // The sort is stable and files of the folder come first, so of two with one id the file stays.
-        found.sort_by(|a, b| a.id.cmp(&b.id));
-        found.dedup_by(|later, first| later.id == first.id);
-        Ok(found)
+        documents.sort_by(|a, b| a.id.cmp(&b.id));
+        documents.dedup_by(|later, first| later.id == first.id);
+        // What is told under a name that a document has would hide it.
+        passed_over.sort_by(|a, b| a.id.cmp(&b.id));
+        passed_over.dedup_by(|later, first| later.id == first.id);
+        passed_over.retain(|one| documents.binary_search_by(|document| document.id.cmp(&one.id)).is_err());
+        Ok(Listing { documents, passed_over })
     }
 
     /// A number that is another when a file of the folder, uploads apart, came, went or was written to. Blocking.
@@ -152,7 +172,7 @@ impl TenantDocuments {
     /// When the disk refuses.
     pub fn remove(&self, id: &DocumentId) -> Result<bool, StoreError> {
         let _turn = self.turn.take();
-        self.removed(id).map_err(StoreError::at("remove"))
+        self.removed(id).map_err(|error| told(&self.path, error)).map_err(StoreError::at("remove"))
     }
 
     /// An upload that a file of the same id covers goes first, or it would come back in the file's place.
@@ -176,7 +196,8 @@ impl TenantDocuments {
             return Err(StoreError::InFolder(sidecar.id));
         }
         let uploads = opened(&self.path.join(uploads::FOLDER)).map_err(&failed)?;
-        uploads::commit(&*self.disk, &uploads, &self.path, staged, sidecar).map_err(failed)
+        let committed = uploads::commit(&*self.disk, &uploads, &self.path, staged, sidecar);
+        committed.map_err(|error| told(&self.path, error)).map_err(failed)
     }
 
     /// In turn, or a body might be replaced between finding its name and opening it.

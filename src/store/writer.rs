@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::disk::{Disk, Folder};
 use super::uploads::{Sidecar, staged_name};
-use super::{StoreError, StoredDocument, TenantDocuments};
+use super::{StoreError, StoredDocument, TenantDocuments, told};
 use crate::domain::{Attributes, ContentHash, DocumentId, Timestamp};
 
 /// Pieces are gathered to this many bytes before they go to disk: small enough for many uploads at once, large enough that
@@ -55,7 +55,8 @@ impl Drop for StagedBody {
 impl UploadWriter {
     pub(super) async fn begin(documents: TenantDocuments, limit: u64) -> Result<Self, StoreError> {
         let (documents, body) = blocking(move || {
-            let body = StagedBody::create(&documents).map_err(StoreError::at("begin"))?;
+            let body = StagedBody::create(&documents).map_err(|error| told(&documents.path, error));
+            let body = body.map_err(StoreError::at("store"))?;
             Ok((documents, Box::new(body)))
         })
         .await?;

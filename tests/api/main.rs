@@ -28,6 +28,7 @@ mod manual;
 mod meanwhile;
 mod metrics;
 mod model;
+mod passed_over;
 mod process;
 mod proof;
 mod providers;

@@ -301,6 +301,7 @@ pub async fn ask(
             error @ (DeskError::Question(_)
             | DeskError::IndexNotReady
             | DeskError::FirstBuildFails(_)
+            | DeskError::DeleteUnfinished(_)
             | DeskError::Busy
             | DeskError::Embed(_)
             | DeskError::NotFound(_)

@@ -214,6 +214,7 @@ pub fn explain_desk(error: &DeskError) -> Explained {
         DeskError::RateLimited(limited) => Explained::too_many(Duration::from_millis(limited.wait_ms)),
         DeskError::IndexNotReady
         | DeskError::FirstBuildFails(_)
+        | DeskError::DeleteUnfinished(_)
         | DeskError::Quarantined(_)
         | DeskError::Busy
         | DeskError::Unresponsive => Explained::later(Message::sentence(&error.to_string())),
@@ -221,9 +222,9 @@ pub fn explain_desk(error: &DeskError) -> Explained {
         DeskError::Store(StoreError::TooLarge { limit }) => Explained::too_large(*limit),
         DeskError::Store(StoreError::NoSpace) => Explained::no_space(),
         DeskError::Ledger(error) => explain_ledger(error),
-        DeskError::Store(StoreError::Io { .. }) | DeskError::Backup(BackupError::Io { .. }) | DeskError::Index(_) => {
-            Explained::internal()
-        }
+        DeskError::Store(StoreError::Io { .. } | StoreError::Denied { .. })
+        | DeskError::Backup(BackupError::Io { .. })
+        | DeskError::Index(_) => Explained::internal(),
     }
 }
 
