@@ -258,6 +258,8 @@ impl Cell {
             languages: self.snapshot().map(|snapshot| snapshot.languages()).unwrap_or_default(),
             english_only: self.snapshot().is_some_and(|snapshot| engine.is_english_only(snapshot.spec())),
             outdated: self.outdated(engine),
+            building: self.building(),
+            wrong_file: None,
             embedder: info.map_or_else(|| settings.retrieval.embedder.to_string(), |info| info.spec.embedder),
             restarts: self.restarts.load(Ordering::Relaxed),
             errors: self.errors.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect(),

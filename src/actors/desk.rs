@@ -88,14 +88,36 @@ pub struct JobTicket {
     pub joined: bool,
 }
 
-/// Where the caller stands with its limits.
+/// What a request is counted against: bringing documents in must not use up the questions, nor the other way round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    /// Questions, and whatever is no upload.
+    Queries,
+    /// Uploads and deletes, and following their jobs.
+    Uploads,
+}
+
+impl Budget {
+    /// Its name in headers and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queries => "queries",
+            Self::Uploads => "uploads",
+        }
+    }
+}
+
+/// Where the caller stands with one of its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limited {
-    /// Requests a minute.
+    /// Which.
+    pub budget: Budget,
+    /// Requests a minute that come back.
     pub per_minute: u32,
-    /// Burst.
+    /// Requests that the budget holds when it is full.
     pub burst: u32,
-    /// Requests left in the burst; 0 when refused.
+    /// Requests left of these; 0 when refused.
     pub remaining: u32,
     /// Milliseconds until the next request is let through; 0 when one is now.
     pub wait_ms: u64,
@@ -135,12 +157,12 @@ impl Desk {
         self.cell.status(&self.shared.engine)
     }
 
-    /// Counts one request against the tenant's rate.
+    /// Counts one request against one of the tenant's rates.
     ///
     /// # Errors
     /// [`DeskError::RateLimited`].
-    pub fn admit(&self) -> Result<Limited, DeskError> {
-        self.cell.doors.count().inspect_err(|_| self.cell.metrics.rate_limited("tenant"))
+    pub fn admit(&self, budget: Budget) -> Result<Limited, DeskError> {
+        self.cell.doors.count(budget).inspect_err(|_| self.cell.metrics.rate_limited(budget.as_str()))
     }
 
     /// Answers a question with citations that hold.

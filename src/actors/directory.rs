@@ -109,10 +109,24 @@ pub struct TenantStatus {
     pub english_only: bool,
     /// In which parts the index is not what the settings want; a rebuild mends that.
     pub outdated: Vec<String>,
+    /// The generation being built.
+    pub building: Option<u64>,
+    /// What is wrong with its file since that was read last, a line a mistake. A tenant that lives goes on with the settings it
+    /// had.
+    pub wrong_file: Option<String>,
     /// Times its actor was restarted since boot.
     pub restarts: u64,
     /// Last errors, newest first, at most ten.
     pub errors: Vec<(Timestamp, String)>,
+}
+
+/// Why a tenant does not live though there is something of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stopped {
+    /// Its file is wrong: a line a mistake.
+    WrongFile(String),
+    /// It has documents or an index and no file.
+    NoFile,
 }
 
 /// What the directory is made of.
@@ -197,10 +211,12 @@ impl Tenants {
     /// Every tenant, by id; those whose file is wrong too.
     #[must_use]
     pub fn statuses(&self, _operator: &Operator) -> Vec<TenantStatus> {
-        let mut statuses: Vec<TenantStatus> =
-            self.0.living.load().values().map(|cell| cell.status(&self.0.shared.of(&cell.id).engine)).collect();
-        let living = self.0.living.load();
-        let broken = self.0.broken.load();
+        let (living, broken) = (self.0.living.load(), self.0.broken.load());
+        let status = |cell: &Arc<Cell>| TenantStatus {
+            wrong_file: broken.get(&cell.id).cloned(),
+            ..cell.status(&self.0.shared.of(&cell.id).engine)
+        };
+        let mut statuses: Vec<TenantStatus> = living.values().map(status).collect();
         statuses
             .extend(broken.iter().filter(|(id, _)| !living.contains_key(*id)).map(|(id, cause)| unreadable(id, cause)));
         statuses.sort_by(|a, b| a.id.cmp(&b.id));
@@ -212,6 +228,20 @@ impl Tenants {
         for cell in self.0.living.load().values() {
             cell.outdated(&self.0.shared.of(&cell.id).engine);
         }
+    }
+
+    /// Why `id` does not live; `None` when it does, and when there is nothing of it.
+    #[must_use]
+    pub fn stopped(&self, _operator: &Operator, id: &TenantId) -> Option<Stopped> {
+        if self.0.living.load().contains_key(id) {
+            return None;
+        }
+        if let Some(cause) = self.0.broken.load().get(id) {
+            return Some(Stopped::WrongFile(cause.clone()));
+        }
+        let config = &self.0.shared.config;
+        let kept = [config.documents_dir(), config.data_dir()].iter().any(|folder| folder.join(id.as_str()).is_dir());
+        kept.then_some(Stopped::NoFile)
     }
 
     /// Tenants that answer from all they have, and tenants there are.
@@ -450,6 +480,8 @@ fn unreadable(id: &TenantId, cause: &str) -> TenantStatus {
         languages: Vec::new(),
         english_only: false,
         outdated: Vec::new(),
+        building: None,
+        wrong_file: Some(cause.to_owned()),
         embedder: String::new(),
         restarts: 0,
         errors: vec![(Timestamp::now(), cause.to_owned())],

@@ -73,7 +73,36 @@ pub struct Held {
     pub checks: Option<Checks>,
 }
 
+/// A generation that failed its checks and waits for somebody's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Its number.
+    pub number: u64,
+    /// Whether it is made as the settings want.
+    pub fits: bool,
+}
+
 impl Desk {
+    /// Generations that are newer than the serving one and held back, newest first.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn held_back(&self) -> Result<Vec<HeldBack>, DeskError> {
+        let (generations, settings) = (self.cell.generations.clone(), self.settings());
+        let (engine, serving) = (self.shared.engine.clone(), self.generations_serving().unwrap_or(0));
+        let listed = blocking(move || {
+            let held = generations.held()?;
+            if held.range(serving + 1..).next().is_none() {
+                return Ok(Vec::new());
+            }
+            let waits = |info: &GenerationInfo| info.number > serving && held.contains(&info.number);
+            let fits = |info: &GenerationInfo| engine.outdated(&settings, &info.spec).is_empty();
+            let listed = generations.list()?.into_iter().filter(waits);
+            Ok(listed.map(|info| HeldBack { number: info.number, fits: fits(&info) }).collect())
+        });
+        listed.await.map_err(desk_error)
+    }
+
     /// The generation that answers now.
     #[must_use]
     pub fn generations_serving(&self) -> Option<u64> {

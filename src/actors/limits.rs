@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
 use tower_governor::key_extractor::GlobalKeyExtractor;
 
-use super::{DeskError, Limited};
+use super::{Budget, DeskError, Limited};
 use crate::config::LimitSettings;
 
 /// One limiter a tenant, so the key within it is nothing: a hot tenant fills its own bucket alone.
@@ -21,7 +21,8 @@ pub(super) struct Doors(ArcSwap<Door>);
 
 struct Door {
     limits: LimitSettings,
-    bucket: Bucket,
+    queries: Bucket,
+    uploads: Bucket,
     permits: Arc<Semaphore>,
 }
 
@@ -37,12 +38,16 @@ impl Doors {
         }
     }
 
-    /// Counts one request.
-    pub(super) fn count(&self) -> Result<Limited, DeskError> {
+    /// Counts one request against a budget.
+    pub(super) fn count(&self, budget: Budget) -> Result<Limited, DeskError> {
         let door = self.0.load();
-        let mut limited =
-            Limited { per_minute: door.limits.queries_per_minute, burst: door.limits.burst, remaining: 0, wait_ms: 0 };
-        match door.bucket.limiter().check_key(&()) {
+        let (per_minute, burst) = rate(&door.limits, budget);
+        let mut limited = Limited { budget, per_minute, burst, remaining: 0, wait_ms: 0 };
+        let bucket = match budget {
+            Budget::Queries => &door.queries,
+            Budget::Uploads => &door.uploads,
+        };
+        match bucket.limiter().check_key(&()) {
             Ok(state) => {
                 limited.remaining = state.remaining_burst_capacity();
                 Ok(limited)
@@ -93,16 +98,34 @@ fn wait(wait: Duration) -> u64 {
 
 impl Door {
     fn new(limits: &LimitSettings) -> Self {
-        let period = Duration::from_mins(1) / limits.queries_per_minute.max(1);
-        let bucket = GovernorConfigBuilder::default()
-            .period(period)
-            .burst_size(limits.burst.max(1))
-            .key_extractor(GlobalKeyExtractor)
-            .use_headers()
-            .finish()
-            .expect("neither period nor burst is zero");
-        Self { limits: limits.clone(), bucket, permits: Arc::new(Semaphore::new(limits.concurrent_queries)) }
+        Self {
+            limits: limits.clone(),
+            queries: bucket(rate(limits, Budget::Queries)),
+            uploads: bucket(rate(limits, Budget::Uploads)),
+            permits: Arc::new(Semaphore::new(limits.concurrent_queries)),
+        }
     }
+}
+
+/// Requests a minute, and at once.
+fn rate(limits: &LimitSettings, budget: Budget) -> (u32, u32) {
+    match budget {
+        Budget::Queries => (limits.queries_per_minute, limits.burst),
+        Budget::Uploads => (
+            limits.uploads_per_minute.unwrap_or(limits.queries_per_minute),
+            limits.upload_burst.unwrap_or(limits.burst),
+        ),
+    }
+}
+
+fn bucket((per_minute, burst): (u32, u32)) -> Bucket {
+    GovernorConfigBuilder::default()
+        .period(Duration::from_mins(1) / per_minute.max(1))
+        .burst_size(burst.max(1))
+        .key_extractor(GlobalKeyExtractor)
+        .use_headers()
+        .finish()
+        .expect("neither period nor burst is zero")
 }
 
 #[cfg(test)]
@@ -116,20 +139,31 @@ mod tests {
     #[test]
     fn a_burst_is_let_through_and_the_next_request_is_told_how_long_to_wait() {
         let doors = Doors::new(&limits(2, 1));
-        assert_eq!(doors.count().unwrap().remaining, 1);
-        assert_eq!(doors.count().unwrap().remaining, 0);
-        let Err(DeskError::RateLimited(limited)) = doors.count() else { panic!("let through") };
+        assert_eq!(doors.count(Budget::Queries).unwrap().remaining, 1);
+        assert_eq!(doors.count(Budget::Queries).unwrap().remaining, 0);
+        let Err(DeskError::RateLimited(limited)) = doors.count(Budget::Queries) else { panic!("let through") };
         assert!((1..=60_000).contains(&limited.wait_ms));
+    }
+
+    #[test]
+    fn uploads_and_questions_use_up_nothing_of_each_other() {
+        let doors = Doors::new(&LimitSettings { uploads_per_minute: Some(1), upload_burst: Some(2), ..limits(1, 1) });
+        assert_eq!(doors.count(Budget::Queries).unwrap().remaining, 0);
+        assert_eq!(doors.count(Budget::Uploads).unwrap().remaining, 1);
+        assert!(doors.count(Budget::Queries).is_err());
+        assert_eq!(doors.count(Budget::Uploads).unwrap().remaining, 0);
+        let Err(DeskError::RateLimited(limited)) = doors.count(Budget::Uploads) else { panic!("let through") };
+        assert_eq!((limited.budget, limited.burst), (Budget::Uploads, 2));
     }
 
     #[test]
     fn changed_limits_hold_at_once_and_unchanged_ones_grant_no_fresh_burst() {
         let doors = Doors::new(&limits(1, 1));
-        doors.count().unwrap();
+        doors.count(Budget::Queries).unwrap();
         doors.change(&limits(1, 1));
-        assert!(doors.count().is_err());
+        assert!(doors.count(Budget::Queries).is_err());
         doors.change(&limits(3, 1));
-        assert_eq!(doors.count().unwrap().remaining, 2);
+        assert_eq!(doors.count(Budget::Queries).unwrap().remaining, 2);
     }
 
     #[test]

@@ -47,12 +47,12 @@ mod work;
 
 pub use asked::Asked;
 pub use backup::Pieces;
-pub use desk::{Ask, Desk, JobTicket, Limited, Removed, Upload};
-pub use directory::{Health, Parts, TenantStatus, Tenants};
+pub use desk::{Ask, Budget, Desk, JobTicket, Limited, Removed, Upload};
+pub use directory::{Health, Parts, Stopped, TenantStatus, Tenants};
 pub use explain::Compared;
 pub use export::Exported;
 pub use faults::{Fault, Faults, Place};
-pub use history::{Activated, GenerationDiff, Held};
+pub use history::{Activated, GenerationDiff, Held, HeldBack};
 pub use jobs::Following;
 pub use refusal::DeskError;
 pub use restore::Restored;

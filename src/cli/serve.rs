@@ -143,7 +143,7 @@ async fn first_link(state: &HttpState) -> Result<Option<String>, Failure> {
         return Ok(None);
     }
     let secret = state.sessions.make_link().await.map_err(anyhow::Error::from)?;
-    Ok(Some(format!("{}/admin/link/{secret}", state.config.http.public_url)))
+    Ok(Some(format!("{}/admin/link/{secret}", state.config.http.public_url.trim_end_matches('/'))))
 }
 
 /// A day's token for the demo tenant, where there is one and only this machine can reach it.
@@ -168,7 +168,7 @@ pub(super) async fn admin_link(config: &Config, print: Printer) -> Result<(), Fa
     let base = if config.http.public_url.is_empty() {
         format!("http://{}", reachable(address))
     } else {
-        config.http.public_url.clone()
+        config.http.public_url.trim_end_matches('/').to_owned()
     };
     let link = serde_json::json!({ "admin_link": format!("{base}/admin/link/{secret}") });
     print.result(&link, |link| link["admin_link"].as_str().unwrap_or_default().to_owned())

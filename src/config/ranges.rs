@@ -35,11 +35,42 @@ impl Wrongs {
     }
 }
 
+/// First parts of Carrel's own paths: below one of these a path of ours and one of the proxy could not be told apart.
+const OWN_PATHS: [&str; 10] =
+    ["admin", "api", "static", "query", "health", "healthz", "livez", "readyz", "metrics", "problems"];
+
+/// What is wrong with a public address; it may be empty.
+fn wrong_address(url: &str) -> Option<String> {
+    if url.is_empty() {
+        return None;
+    }
+    let shape = "must be `http://` or `https://`, a host, and at most a path, such as `https://example.org/carrel`";
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let Some(rest) = rest else { return Some(shape.into()) };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:[]/".contains(&b);
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let path = path.trim_end_matches('/');
+    if host.is_empty() || !rest.bytes().all(plain) || (!path.is_empty() && path.split('/').any(is_no_part)) {
+        return Some(shape.into());
+    }
+    let first = path.split('/').next().unwrap_or_default();
+    OWN_PATHS
+        .contains(&first)
+        .then(|| format!("must not have a path that begins with `/{first}`, which is one of Carrel's own"))
+}
+
+fn is_no_part(part: &str) -> bool {
+    matches!(part, "" | "." | "..")
+}
+
 impl Config {
     /// Every value that cannot be meant.
     pub(super) fn wrongs(&self) -> Vec<Wrong> {
         let (http, ingest, builds) = (&self.http, &self.ingest, &self.builds);
         let mut found = Wrongs::default();
+        if let Some(message) = wrong_address(&http.public_url) {
+            found.push("http.public_url", message);
+        }
         found.within("http.max_upload_bytes", http.max_upload_bytes, 1..=LARGEST);
         found.within("http.max_restore_bytes", http.max_restore_bytes, 1..=LARGEST);
         found.within("http.max_query_chars", http.max_query_chars, 1..=32_768);
@@ -74,6 +105,8 @@ impl TenantSettings {
         }
         found.within("limits.queries_per_minute", limits.queries_per_minute, 1..=1_000_000_000);
         found.within("limits.burst", limits.burst, 1..=1_000_000);
+        found.within("limits.uploads_per_minute", limits.uploads_per_minute.unwrap_or(1), 1..=1_000_000_000);
+        found.within("limits.upload_burst", limits.upload_burst.unwrap_or(1), 1..=1_000_000);
         found.within("limits.concurrent_queries", limits.concurrent_queries, 1..=10_000);
         found.within("retrieval.top_k", retrieval.top_k, 1..=50);
         found.within("retrieval.candidates", retrieval.candidates, 10..=1000);

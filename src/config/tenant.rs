@@ -29,10 +29,15 @@ pub struct TenantSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
-    /// Requests a minute, steadily.
+    /// Questions and other requests a minute, steadily.
     pub queries_per_minute: u32,
-    /// Requests at once above the steady rate.
+    /// Of these at once, above the steady rate.
     pub burst: u32,
+    /// Uploads and deletes a minute, steadily, which use up nothing of the questions; requests that follow jobs count here
+    /// too. As many as `queries_per_minute` when unset.
+    pub uploads_per_minute: Option<u32>,
+    /// Of these at once, above the steady rate; as many as `burst` when unset.
+    pub upload_burst: Option<u32>,
     /// Requests under way at the same time.
     pub concurrent_queries: usize,
     /// Documents kept.
@@ -125,7 +130,15 @@ pub struct ModelRef {
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { queries_per_minute: 600, burst: 50, concurrent_queries: 32, max_documents: 100_000, max_bytes: 10 << 30 }
+        Self {
+            queries_per_minute: 600,
+            burst: 50,
+            uploads_per_minute: None,
+            upload_burst: None,
+            concurrent_queries: 32,
+            max_documents: 100_000,
+            max_bytes: 10 << 30,
+        }
     }
 }
 

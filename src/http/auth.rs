@@ -2,8 +2,8 @@
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Span;
@@ -17,7 +17,7 @@ use super::idle::Connection;
 use super::limits::{self, WrongTokens};
 use super::problem::{ApiError, whole_seconds};
 use crate::access::{AuthError, AuthFailure, Caller, Permission};
-use crate::actors::{Desk, DeskError};
+use crate::actors::{Budget, Desk, DeskError};
 use crate::telemetry;
 
 /// The longest token that is looked at, bytes; ours are below 1 KiB.
@@ -97,13 +97,22 @@ pub async fn authenticate(State(gate): State<Gate>, mut request: Request, next: 
 /// 429 when either is used up.
 pub async fn count(State(gate): State<Gate>, request: Request, next: Next) -> Result<Response, ApiError> {
     let Some(desk) = request.extensions().get::<Desk>() else { return Ok(next.run(request).await) };
-    let limited = desk.admit()?;
+    let limited = desk.admit(budget(&request))?;
     let most = desk.settings().limits.concurrent_queries + gate.state.config.http.max_connections / SHARE;
-    let present = gate.crowd.enter(desk.tenant(), most).ok_or(DeskError::Busy)?;
+    let crowded = || ApiError::from(DeskError::Busy).standing(limited);
+    let present = gate.crowd.enter(desk.tenant(), most).ok_or_else(crowded)?;
     let mut response = next.run(request).await;
     limits::describe(&limited, response.headers_mut());
     // A slow reader holds its connection as a slow sender does.
     Ok(response.map(|body| Body::new(Held { body, _guard: present })))
+}
+
+/// What a request is counted against: uploads and deletes, with the jobs that they start, or everything else.
+fn budget(request: &Request) -> Budget {
+    let path = request.uri().path();
+    let changes = matches!(*request.method(), Method::POST | Method::DELETE);
+    let brings_in = path.starts_with("/api/v1/jobs") || (changes && path.starts_with("/api/v1/documents"));
+    if brings_in { Budget::Uploads } else { Budget::Queries }
 }
 
 /// Whether the caller has one of these permissions.

@@ -1,6 +1,7 @@
 //! What is known of a request everywhere while it is answered: its id, its address, who sent it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
@@ -21,6 +22,9 @@ tokio::task_local! {
 #[derive(Debug, Clone)]
 pub(super) struct Context {
     pub id: RequestId,
+    /// The path of the public address.
+    pub base: Arc<str>,
+    /// As the routes see it, without `base`.
     pub uri: Uri,
 }
 

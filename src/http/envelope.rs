@@ -18,6 +18,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::context::{CONTEXT, ClientAddr, Context, RequestId, X_REQUEST_ID, peer};
+use super::prefix;
 use crate::config::HttpConfig;
 use crate::telemetry;
 
@@ -34,6 +35,8 @@ const CLIENT_LEFT: u16 = 499;
 pub struct Envelope {
     trusted_proxies: Arc<[IpAddr]>,
     https: bool,
+    /// The path of the public address, which problem documents repeat.
+    base: Arc<str>,
 }
 
 impl Envelope {
@@ -43,6 +46,7 @@ impl Envelope {
         Self {
             trusted_proxies: config.trusted_proxies.clone().into(),
             https: config.public_url.starts_with("https://"),
+            base: prefix::base_of(&config.public_url).into(),
         }
     }
 }
@@ -58,7 +62,7 @@ pub async fn envelope(State(envelope): State<Envelope>, mut request: Request, ne
 
     let span = tracing::info_span!("request", request.id = id.as_str(), tenant.id = Empty);
     let passage = Passage::begin(&request, span.clone());
-    let context = Context { id: id.clone(), uri: request.uri().clone() };
+    let context = Context { id: id.clone(), base: Arc::clone(&envelope.base), uri: request.uri().clone() };
     let mut response = CONTEXT.scope(context, next.run(request)).instrument(span).await;
     passage.end(response.status().as_u16());
 

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use axum::body::{Body as RawBody, HttpBody, to_bytes};
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path, Query, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
@@ -11,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::codes::Code;
 use super::problem::ApiError;
+use super::wording;
 use crate::access::{AuthError, Caller, Operator};
 use crate::actors::Desk;
 
@@ -97,14 +100,29 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let pointer = pointer(error.path());
+        let place = pointer(error.path());
         let error = error.into_inner();
-        let wrong =
-            ApiError::new(if error.is_data() { Code::InvalidBody } else { Code::InvalidJson }, error.to_string());
-        if error.is_data() { wrong.at(pointer) } else { wrong }
+        if error.is_data() { misshapen(&place, &error.to_string()) } else { no_json(&error) }
     })?;
-    json.end().map_err(|_| ApiError::new(Code::InvalidJson, "there is more after the end of the JSON"))?;
+    json.end().map_err(|error| no_json(&error))?;
     Ok(value)
+}
+
+fn no_json(error: &serde_json::Error) -> ApiError {
+    ApiError::new(Code::InvalidJson, wording::syntax(error))
+}
+
+/// The value at `place` has another shape than it should; `said` is what the reader says of it.
+fn misshapen(place: &str, said: &str) -> ApiError {
+    let fault = wording::fault(said);
+    let words = fault.of(place.trim_start_matches("#/"));
+    let place = fault.missing.map_or_else(|| place.to_owned(), |field| format!("{place}/{}", escaped(&field)));
+    ApiError::new(Code::InvalidBody, words).at(place)
+}
+
+/// A field's name within a JSON pointer.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// A JSON pointer as a fragment: `#/filter/filters/0/key`.
@@ -112,7 +130,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter().fold("#".to_owned(), |pointer, segment| match segment {
         Segment::Seq { index } => format!("{pointer}/{index}"),
-        Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Map { key } => format!("{pointer}/{}", escaped(key)),
         Segment::Enum { .. } | Segment::Unknown => pointer,
     })
 }
@@ -126,7 +144,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let Query(params) = Query::try_from_uri(&parts.uri)
-            .map_err(|error| ApiError::new(Code::InvalidParameter, format!("query string: {}", innermost(&error))))?;
+            .map_err(|error| ApiError::new(Code::InvalidParameter, wording::parameter(&innermost(&error))))?;
         Ok(Self(params))
     }
 }
@@ -141,8 +159,26 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Id<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Path(id) = Path::from_request_parts(parts, state)
             .await
-            .map_err(|error| ApiError::new(Code::InvalidParameter, format!("path: {}", innermost(&error))))?;
+            .map_err(|rejection| ApiError::new(Code::InvalidParameter, in_path(&rejection)))?;
         Ok(Self(id))
+    }
+}
+
+/// What is wrong with a part of the path.
+fn in_path(rejection: &PathRejection) -> String {
+    let PathRejection::FailedToDeserializePathParams(error) = rejection else {
+        return "the path lacks a part".into();
+    };
+    match error.kind() {
+        ErrorKind::InvalidUtf8InPathParam { key } => format!("path: `{key}` is not UTF-8 once it is decoded"),
+        ErrorKind::ParseErrorAtKey { key, value, .. } => format!("path: `{key}` must be a whole number, not `{value}`"),
+        ErrorKind::ParseErrorAtIndex { value, .. } | ErrorKind::ParseError { value, .. } => {
+            format!("path: a whole number must stand where `{value}` stands")
+        }
+        ErrorKind::DeserializeError { message, .. } | ErrorKind::Message(message) => {
+            format!("path: {}", wording::fault(message).of(""))
+        }
+        _ => "the path has another number of parts".into(),
     }
 }
 

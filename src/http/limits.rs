@@ -143,18 +143,21 @@ fn sweep(limiter: &Arc<Limiter>) {
     });
 }
 
-/// Writes where a tenant stands: `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers), and the same
-/// facts as OpenAI's clients read them.
+/// Writes where a tenant stands with the limit that counts this request: `RateLimit-Policy` and `RateLimit`
+/// (draft-ietf-httpapi-ratelimit-headers), and the same facts as OpenAI's clients read them.
+///
+/// All numbers are of one policy: so many requests when the budget is full, so many left of them, so many seconds until it is
+/// full again.
 pub fn describe(limited: &Limited, headers: &mut HeaderMap) {
-    let Limited { per_minute, burst, remaining, wait_ms } = *limited;
+    let Limited { budget, per_minute, burst, remaining, wait_ms } = *limited;
     let per_minute = per_minute.max(1);
     let seconds_for = |requests: u32| (u64::from(requests) * 60).div_ceil(u64::from(per_minute)).max(1);
-    let reset = if wait_ms > 0 { wait_ms.div_ceil(1000) } else { seconds_for(burst.saturating_sub(remaining)) };
-    let refill = seconds_for(burst);
+    let reset = seconds_for(burst.saturating_sub(remaining)).max(wait_ms.div_ceil(1000));
+    let (name, refill) = (budget.as_str(), seconds_for(burst));
     let facts = [
-        ("ratelimit-policy", text(format!(r#""tenant";q={per_minute};w=60, "burst";q={burst};w={refill}"#))),
-        ("ratelimit", text(format!(r#""tenant";r={remaining};t={reset}"#))),
-        ("x-ratelimit-limit-requests", per_minute.into()),
+        ("ratelimit-policy", text(format!(r#""{name}";q={burst};w={refill}"#))),
+        ("ratelimit", text(format!(r#""{name}";r={remaining};t={reset}"#))),
+        ("x-ratelimit-limit-requests", burst.into()),
         ("x-ratelimit-remaining-requests", remaining.into()),
         ("x-ratelimit-reset-requests", text(format!("{reset}s"))),
     ];
@@ -176,6 +179,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::actors::Budget;
 
     fn addr(text: &str) -> ClientAddr {
         ClientAddr(text.parse().unwrap())
@@ -220,16 +224,20 @@ mod tests {
     }
 
     #[test]
-    fn headers_tell_policy_and_rest_and_agree() {
+    fn all_numbers_of_the_headers_are_of_one_policy() {
         let mut headers = HeaderMap::new();
-        describe(&Limited { per_minute: 600, burst: 50, remaining: 40, wait_ms: 0 }, &mut headers);
-        assert_eq!(headers["ratelimit-policy"], r#""tenant";q=600;w=60, "burst";q=50;w=5"#);
-        assert_eq!(headers["ratelimit"], r#""tenant";r=40;t=1"#);
-        assert_eq!(headers["x-ratelimit-limit-requests"], "600");
+        let open = Limited { budget: Budget::Queries, per_minute: 600, burst: 50, remaining: 40, wait_ms: 0 };
+        describe(&open, &mut headers);
+        assert_eq!(headers["ratelimit-policy"], r#""queries";q=50;w=5"#);
+        assert_eq!(headers["ratelimit"], r#""queries";r=40;t=1"#);
+        assert_eq!(headers["x-ratelimit-limit-requests"], "50");
         assert_eq!(headers["x-ratelimit-remaining-requests"], "40");
         assert_eq!(headers["x-ratelimit-reset-requests"], "1s");
 
-        describe(&Limited { per_minute: 6, burst: 1, remaining: 0, wait_ms: 9_001 }, &mut headers);
-        assert_eq!(headers["ratelimit"], r#""tenant";r=0;t=10"#, "as Retry-After");
+        let shut = Limited { budget: Budget::Uploads, per_minute: 6, burst: 2, remaining: 0, wait_ms: 9_001 };
+        describe(&shut, &mut headers);
+        assert_eq!(headers["ratelimit-policy"], r#""uploads";q=2;w=20"#);
+        assert_eq!(headers["ratelimit"], r#""uploads";r=0;t=20"#, "full again; Retry-After tells of the next one");
+        assert_eq!(headers["x-ratelimit-limit-requests"], "2");
     }
 }

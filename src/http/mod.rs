@@ -18,11 +18,14 @@ mod idle;
 pub mod limits;
 pub mod openapi;
 mod ops;
+mod prefix;
 pub mod problem;
 mod problems_page;
 mod router;
 mod server;
 mod socket;
+mod strict;
+mod wording;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -16,7 +16,7 @@ use super::codes::Code;
 use super::context::CONTEXT;
 use super::limits;
 use crate::access::AuthError;
-use crate::actors::{DeskError, Limited};
+use crate::actors::{Budget, DeskError, Limited};
 use crate::backup::BackupError;
 use crate::domain::{FilterError, QuestionError};
 use crate::embed::EmbedError;
@@ -119,6 +119,13 @@ impl ApiError {
         self
     }
 
+    /// Tells in the headers where the caller stands with its limit.
+    #[must_use]
+    pub fn standing(mut self, limited: Limited) -> Self {
+        self.0.limited = Some(limited);
+        self
+    }
+
     /// Its kind.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -167,7 +174,7 @@ impl IntoResponse for ApiError {
         let headers = self.0.headers();
         let status = self.0.code.status();
         let (id, instance) = CONTEXT
-            .try_with(|context| (context.id.as_str().to_owned(), context.uri.path().to_owned()))
+            .try_with(|context| (context.id.as_str().to_owned(), format!("{}{}", context.base, context.uri.path())))
             .unwrap_or_default();
         let body = serde_json::to_vec(&self.into_problem(id, instance));
         (status, headers, body.expect("a problem holds nothing but text and numbers")).into_response()
@@ -254,10 +261,15 @@ impl From<DeskError> for ApiError {
 impl From<Limited> for ApiError {
     fn from(limited: Limited) -> Self {
         let wait = Duration::from_millis(limited.wait_ms);
-        let detail = format!("too many requests: try again in {} s", whole_seconds(wait));
-        let mut error = Self::new(Code::RateLimited, detail).after(wait);
-        error.0.limited = Some(limited);
-        error
+        let detail = format!("too many {}: try again in {} s", said(limited.budget), whole_seconds(wait));
+        Self::new(Code::RateLimited, detail).after(wait).standing(limited)
+    }
+}
+
+fn said(budget: Budget) -> &'static str {
+    match budget {
+        Budget::Queries => "requests",
+        Budget::Uploads => "uploads",
     }
 }
 

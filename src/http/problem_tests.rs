@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use super::super::context::{Context, RequestId};
 use super::*;
 use crate::access::{AuthFailure, Permission};
+use crate::actors::Budget;
 use crate::domain::{DocumentId, TenantId};
 
 async fn body(response: Response) -> Value {
@@ -14,7 +15,8 @@ async fn body(response: Response) -> Value {
 async fn a_problem_names_its_kind_its_request_and_its_place() {
     let mut headers = HeaderMap::new();
     headers.insert("x-request-id", HeaderValue::from_static("r-1"));
-    let context = Context { id: RequestId::of(&headers), uri: "/api/v1/query?secret=1".parse().unwrap() };
+    let context =
+        Context { id: RequestId::of(&headers), base: "/carrel".into(), uri: "/api/v1/query?secret=1".parse().unwrap() };
     let response = CONTEXT.scope(context, async { ApiError::from(QuestionError::TopK(99)).into_response() }).await;
     assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
     assert_eq!(
@@ -24,7 +26,7 @@ async fn a_problem_names_its_kind_its_request_and_its_place() {
             "title": "Invalid question",
             "status": 422,
             "detail": "`top_k` is 99; it must be from 1 to 50",
-            "instance": "/api/v1/query",
+            "instance": "/carrel/api/v1/query",
             "code": "invalid_question",
             "request_id": "r-1",
             "errors": [{"pointer": "#/top_k", "detail": "`top_k` is 99; it must be from 1 to 50"}],
@@ -61,7 +63,7 @@ async fn a_failure_of_our_own_tells_no_cause() {
 fn every_failure_below_has_its_code() {
     use DeskError as D;
     let id = || DocumentId::parse("a").unwrap();
-    let limited = Limited { per_minute: 60, burst: 1, remaining: 0, wait_ms: 1 };
+    let limited = Limited { budget: Budget::Queries, per_minute: 60, burst: 1, remaining: 0, wait_ms: 1 };
     let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
     let table: Vec<(ApiError, Code)> = vec![
         (AuthError::Missing.into(), Code::Unauthenticated),
@@ -108,7 +110,8 @@ fn a_wait_is_rounded_up_and_never_0() {
     for (millis, seconds) in [(0, 1), (1, 1), (400, 1), (1000, 1), (1001, 2), (59_001, 60)] {
         assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds);
     }
-    let error = ApiError::from(Limited { per_minute: 600, burst: 2, remaining: 0, wait_ms: 0 });
+    let error =
+        ApiError::from(Limited { budget: Budget::Queries, per_minute: 600, burst: 2, remaining: 0, wait_ms: 0 });
     let headers = error.into_response().headers().clone();
     assert_eq!((&headers["retry-after"], &headers["retry-after-ms"]), (&"1".parse().unwrap(), &"1".parse().unwrap()));
 }

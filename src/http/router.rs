@@ -21,7 +21,7 @@ use super::codes::Code;
 use super::envelope::{Envelope, envelope};
 use super::problem::ApiError;
 use super::server::HealthOnly;
-use super::{HttpState, admin, openapi, ops, problems_page};
+use super::{HttpState, admin, openapi, ops, prefix, problems_page, strict};
 use crate::access::{Caller, Permission};
 use crate::config::HttpConfig;
 use crate::telemetry;
@@ -34,7 +34,7 @@ const SLOWEST_UPLOAD: u64 = 64 << 10;
 /// The whole web, ready to serve.
 ///
 /// Outside in: envelope (request id, span, count, log, browser headers), panics, compression, time limit, then for what needs a
-/// token: who, how often, may they; then the handler with its own body limit.
+/// token: who, how often, may they, nothing unknown; then the handler with its own body limit.
 pub fn router(state: HttpState) -> Router {
     let server = state.config.clone();
     let config = &server.http;
@@ -52,7 +52,7 @@ pub fn router(state: HttpState) -> Router {
     let scraped = metrics_route().route_layer(from_fn_with_state(gate, ops::scrapers));
     let open = open_routes().merge(scraped).layer(from_fn_with_state(time, within));
     let routes = guarded.merge(open).with_state(state.clone()).merge(admin::routes(state));
-    finish(routes, config)
+    prefix::below(prefix::base_of(&config.public_url), finish(routes, config))
 }
 
 /// What goes around every route, and around what is no route.
@@ -163,7 +163,8 @@ async fn permitted(
     next: Next,
 ) -> Result<Response, ApiError> {
     auth::require_any(&caller, any)?;
-    Ok(next.run(request).await)
+    // Behind the permission, which tells nothing of the route to whoever may not use it.
+    strict::only_known(request, next).await
 }
 
 async fn within(State(limit): State<Duration>, request: Request, next: Next) -> Result<Response, ApiError> {

@@ -23,13 +23,14 @@ impl Ledger {
         self.readers.read(move |db| db.query_row(sql, params![tenant, action], |row| lists::count(row, 0))).await
     }
 
-    /// The newest entries, newest first.
-    pub async fn audit_log(&self, limit: usize) -> Result<Vec<AuditEntry>> {
-        let sql =
-            "SELECT number, at, actor, action, tenant, target, request_id FROM audit ORDER BY number DESC LIMIT ?1";
+    /// The newest entries, newest first; only those older than the entry numbered `before`, when it is given.
+    pub async fn audit_log(&self, limit: usize, before: Option<u64>) -> Result<Vec<AuditEntry>> {
+        let sql = "SELECT number, at, actor, action, tenant, target, request_id FROM audit WHERE number < ?2 \
+                   ORDER BY number DESC LIMIT ?1";
+        let before = before.and_then(|number| i64::try_from(number).ok()).unwrap_or(i64::MAX);
         let newest = move |db: &Connection| {
             let mut statement = db.prepare(sql)?;
-            let rows = statement.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+            let rows = statement.query_map([i64::try_from(limit).unwrap_or(i64::MAX), before], |row| {
                 Ok(AuditEntry {
                     number: row.get(0)?,
                     at: lists::time(row, 1)?,

@@ -75,6 +75,9 @@ fn begin() {
         counter!(names::EMBED_CACHE, "result" => result).increment(0);
     }
     counter!(names::CITATIONS_DROPPED).increment(0);
+    for reason in RESTART_REASONS {
+        counter!(names::ACTOR_RESTARTS, "actor" => "index", "reason" => reason).increment(0);
+    }
     for invariant in Invariant::ALL {
         counter!(names::INVARIANT_VIOLATIONS, "invariant" => invariant.as_str()).increment(0);
     }
@@ -133,7 +136,10 @@ pub fn http_served(method: &'static str, route: &str, status: u16, took: Duratio
     counter!(names::HTTP_REQUESTS, "method" => method, "route" => route, "status" => status.to_string()).increment(1);
 }
 
-/// Counts an actor that was started again, and why it had died.
+/// Why the index actor is started again: it panicked, was killed, did not start, or hung.
+const RESTART_REASONS: [&str; 4] = ["panic", "killed", "spawn", "hang"];
+
+/// Counts an actor that was started again, and why it had died; the reasons are those of [`RESTART_REASONS`].
 pub fn actor_restarted(actor: &'static str, reason: &'static str) {
     counter!(names::ACTOR_RESTARTS, "actor" => actor, "reason" => reason).increment(1);
 }

@@ -186,7 +186,7 @@ impl Series {
     fn new(tenant: &TenantId, own: bool) -> Self {
         let label = SharedString::from(if own { tenant.to_string() } else { OTHER.to_owned() });
         let of = || label.clone();
-        for policy in ["tenant", "concurrency"] {
+        for policy in ["queries", "uploads", "concurrency"] {
             counter!(names::RATE_LIMITED, "tenant" => of(), "policy" => policy).increment(0);
         }
         let tokens = |direction: &'static str| {

@@ -106,7 +106,7 @@ impl Form {
         came.map_err(|error| match error {
             _ if self.flow.is_stuck() => wrong("the head of a part of it is too long"),
             error if is_past_limit(&error) => too_large(self.limit),
-            error => wrong(&error.body_text()),
+            _ => wrong("it ends too early, or is not made as `multipart/form-data`: send it again"),
         })
     }
 }

@@ -171,7 +171,7 @@ async fn what_is_old_is_forgotten_but_no_job_that_has_not_ended() {
     assert_eq!(fixture.ledger.forget_jobs(future).await.unwrap(), 1);
     assert_eq!(fixture.ledger.forget_audit(future).await.unwrap(), 1);
     assert_eq!(fixture.ledger.jobs(&acme, all(), None, None).await.unwrap().entries, vec![waiting]);
-    assert_eq!(fixture.ledger.audit_log(10).await.unwrap(), Vec::new());
+    assert_eq!(fixture.ledger.audit_log(10, None).await.unwrap(), Vec::new());
 }
 
 #[test]

@@ -45,6 +45,9 @@ pub struct TenantView {
     languages: Vec<LanguageView>,
     /// In which parts the index is not what the settings want; a rebuild mends that.
     outdated: Vec<String>,
+    /// What is wrong with its file, a line a mistake; it goes on with the settings it had, where it had some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wrong_file: Option<String>,
     /// Times its actor was restarted since boot.
     restarts: u64,
     /// Last errors, newest first, at most ten.
@@ -112,6 +115,7 @@ impl From<TenantStatus> for TenantView {
                 .map(|share| LanguageView::new(share, tenant.english_only))
                 .collect(),
             outdated: tenant.outdated,
+            wrong_file: tenant.wrong_file,
             restarts: tenant.restarts,
             errors: tenant.errors.into_iter().map(|(at, message)| TenantErrorView { at, message }).collect(),
         }
