@@ -7,10 +7,18 @@ const say = (text) => { const status = find("#status"); if (status) status.textC
 
 // A note belongs to one visit: a reload or a bookmark shows the page without it.
 const here = new URL(location.href);
-if (here.searchParams.has("note")) {
+if (here.searchParams.has("note") || here.searchParams.has("made")) {
   here.searchParams.delete("note");
+  here.searchParams.delete("made");
   history.replaceState(null, "", here);
 }
+
+// A form is sent once: the second half of a double click is for nobody. A page that comes back may send its form again.
+document.addEventListener("submit", (event) => {
+  if (event.target.dataset.sent) return event.preventDefault();
+  event.target.dataset.sent = "yes";
+});
+addEventListener("pageshow", () => all("[data-sent]").forEach((form) => delete form.dataset.sent));
 
 // Live parts: elements with data-live-url are fetched again every two seconds while the page is seen and nobody paused it.
 // The server leaves the attribute out once nothing moves any more, and the refreshing ends by itself.
@@ -84,16 +92,26 @@ function enliven(root) {
   }
 }
 
-// Uploads: the whole zone takes a drop, choosing files sends them, and a bar shows how far they are.
+// A file that is dropped anywhere does not take the page's place.
+const carriesFiles = (event) => Boolean(event.dataTransfer?.types.includes("Files"));
+for (const name of ["dragover", "drop"]) addEventListener(name, (event) => { if (carriesFiles(event)) event.preventDefault(); });
+
+// Uploads: a drop is taken, choosing files sends them, and a bar shows how far they are.
 const zone = find("[data-drop]");
 if (zone) {
   const input = find("input[type=file]", zone);
   const words = find("[data-upload-words]", zone);
   const most = Number(zone.dataset.maxBytes);
-  const over = (on) => (event) => { event.preventDefault(); zone.classList.toggle("over", on); };
-  for (const name of ["dragenter", "dragover"]) zone.addEventListener(name, over(true));
-  for (const name of ["dragleave", "drop"]) zone.addEventListener(name, over(false));
-  zone.addEventListener("drop", (event) => send([...event.dataTransfer.files]));
+  // The whole page takes a drop; beside the zone is as good as on it.
+  addEventListener("dragover", (event) => zone.classList.toggle("over", carriesFiles(event)));
+  addEventListener("dragleave", (event) => { if (!event.relatedTarget) zone.classList.remove("over"); });
+  addEventListener("drop", (event) => {
+    zone.classList.remove("over");
+    if (!carriesFiles(event)) return;
+    const folder = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).find((entry) => entry?.isDirectory);
+    if (folder) return fail(`${folder.name} is a folder: drop the files in it. Nothing was sent.`);
+    send([...event.dataTransfer.files]);
+  });
   input.addEventListener("change", () => send([...input.files]));
   find("button[type=submit]", zone).hidden = true;
 

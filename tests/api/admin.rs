@@ -26,18 +26,18 @@ pub struct Page {
 }
 
 impl Page {
-    fn location(&self) -> &str {
+    pub fn location(&self) -> &str {
         self.headers.get(LOCATION).map_or("", |to| to.to_str().unwrap())
     }
 
     #[track_caller]
-    fn shows(&self, words: &str) {
+    pub fn shows(&self, words: &str) {
         assert!(self.text.contains(words), "no {words:?} on the page: {} {}", self.status, self.text);
     }
 }
 
 impl<'a> Browser<'a> {
-    fn new(app: &'a TestApp) -> Self {
+    pub fn new(app: &'a TestApp) -> Self {
         let http = Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
         Self { app, http, cookies: BTreeMap::new(), site: "same-origin" }
     }
@@ -68,7 +68,7 @@ impl<'a> Browser<'a> {
         Page { status, headers, text: response.text().await.unwrap() }
     }
 
-    async fn get(&mut self, path: &str) -> Page {
+    pub async fn get(&mut self, path: &str) -> Page {
         let request = self.request(Method::GET, path);
         self.send(request).await
     }
@@ -80,7 +80,7 @@ impl<'a> Browser<'a> {
     }
 
     /// Posts a form and looks at the page that it leads to.
-    async fn follow(&mut self, path: &str, form: &str) -> Page {
+    pub async fn follow(&mut self, path: &str, form: &str) -> Page {
         let redirect = self.post(path, form).await;
         assert_eq!(redirect.status, StatusCode::SEE_OTHER, "{path}: {}", redirect.text);
         self.get(redirect.location()).await
@@ -329,7 +329,7 @@ async fn a_tenant_comes_and_goes_and_its_tokens_with_it() {
     let refused = operator.post("/admin/tenants", "id=..%2Fetc&name=").await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
 
-    let minted = operator.post("/admin/tokens", "tenant=globex&subject=app&permission=documents%3Aread&days=1").await;
+    let minted = operator.follow("/admin/tokens", "tenant=globex&subject=app&permission=documents%3Aread&days=1").await;
     let token = minted.text.split("<pre id=\"token\">").nth(1).unwrap().split('<').next().unwrap();
     app.bearer(token).get("/api/v1/documents").await.ok();
 

@@ -11,6 +11,8 @@ mod command_line;
 mod crash;
 mod documents;
 mod embedding_behaviours;
+mod everyday_api;
+mod everyday_pages;
 mod everyday_search;
 mod everyday_set;
 mod explain;

@@ -62,13 +62,13 @@ impl AuditPage {
 
 /// `GET /admin/audit`.
 pub async fn log(State(state): State<AdminState>, who: SignedIn) -> Result<Response, AdminError> {
-    let entries = state.http.ledger.audit_log(SHOWN).await?;
+    let entries = state.http.ledger.audit_log(SHOWN, None).await?;
     page(&AuditPage::new(who.shell(Section::Audit), &entries, Timestamp::now()))
 }
 
 /// `GET /admin/audit.csv`.
 pub async fn export(State(state): State<AdminState>, _who: SignedIn) -> Result<Response, AdminError> {
-    let entries = state.http.ledger.audit_log(EXPORTED).await?;
+    let entries = state.http.ledger.audit_log(EXPORTED, None).await?;
     let head =
         [(CONTENT_TYPE, "text/csv; charset=utf-8"), (CONTENT_DISPOSITION, "attachment; filename=\"carrel-audit.csv\"")];
     Ok((head, csv(&entries)).into_response())

@@ -27,6 +27,8 @@ pub struct SignInPage {
     pub shell: Shell,
     /// What went wrong; the same words whatever it was.
     pub error: Message,
+    /// Why one is here again, when it was not by choice.
+    pub why: &'static str,
     /// Where to go afterwards.
     pub next: String,
 }
@@ -78,10 +80,23 @@ pub struct PasswordForm {
 }
 
 /// `GET /admin/sign-in`.
-pub async fn sign_in_page(visitor: Visitor, Query(query): Query<NextQuery>) -> Result<Response, AdminError> {
+pub async fn sign_in_page(
+    State(state): State<AdminState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    Query(query): Query<NextQuery>,
+) -> Result<Response, AdminError> {
     let mut shell = visitor.shell(Section::None);
     "/admin/sign-in".clone_into(&mut shell.here);
-    page(&SignInPage { shell, error: Message::default(), next: own_path(&query.next).to_owned() })
+    let why = why(&state, &headers).await?;
+    page(&SignInPage { shell, error: Message::default(), why, next: own_path(&query.next).to_owned() })
+}
+
+/// What the door says to a browser that still holds the cookie of a session that is no more.
+async fn why(state: &AdminState, headers: &HeaderMap) -> Result<&'static str, AdminError> {
+    let Some(session) = cookies::read(headers, state.site.session_cookie()) else { return Ok("") };
+    let ended = state.http.sessions.operator(session).await?.is_none();
+    Ok(if ended { "Your session has ended, and nothing that was sent since was done. Sign in to go on." } else { "" })
 }
 
 /// `POST /admin/sign-in`.
@@ -100,7 +115,7 @@ pub async fn sign_in(
         }
         Err(refusal) => {
             let (status, error) = refused(refusal)?;
-            let page = SignInPage { shell: visitor.shell(Section::None), error, next: next.to_owned() };
+            let page = SignInPage { shell: visitor.shell(Section::None), error, why: "", next: next.to_owned() };
             page_with(status, &page)
         }
     }

@@ -20,6 +20,7 @@ use super::state::AdminState;
 use crate::access::SignInError;
 use crate::actors::DeskError;
 use crate::backup::BackupError;
+use crate::domain::TenantId;
 use crate::ledger::LedgerError;
 use crate::store::StoreError;
 
@@ -34,6 +35,12 @@ pub enum AdminError {
     SignedOut {
         /// Path and query that were wanted.
         wanted: String,
+    },
+    /// The tenant does not live; its own page says why.
+    #[error("{id} does not live")]
+    Stopped {
+        /// The tenant.
+        id: TenantId,
     },
     /// No such page, or the thing it is about is gone.
     #[error("no such page")]
@@ -159,6 +166,7 @@ impl AdminError {
                 Explained::new(StatusCode::UNAUTHORIZED, "You are signed out", "The session has ended.", next)
             }
             Self::NoPage => Explained::gone("There is no such page."),
+            Self::Stopped { .. } => Explained::gone("This tenant does not live; its own page says why."),
             Self::Method => {
                 let next = "Use the buttons and links of the pages.";
                 let what = "This address does not take that kind of request.";
@@ -234,9 +242,13 @@ fn explain_ledger(error: &LedgerError) -> Explained {
 
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
-        if let Self::SignedOut { wanted } = &self {
-            let to = if wanted == "/admin" { String::new() } else { format!("?next={}", show::encoded(wanted)) };
-            return (StatusCode::SEE_OTHER, [(LOCATION, format!("/admin/sign-in{to}"))]).into_response();
+        let elsewhere = match &self {
+            Self::SignedOut { wanted } => Some(sign_in_href(wanted)),
+            Self::Stopped { id } => Some(format!("/admin/tenants/{id}")),
+            _ => None,
+        };
+        if let Some(to) = elsewhere {
+            return (StatusCode::SEE_OTHER, [(LOCATION, to)]).into_response();
         }
         let explained = self.explain();
         if explained.status.is_server_error() {
@@ -246,6 +258,12 @@ impl IntoResponse for AdminError {
         response.extensions_mut().insert(explained);
         response
     }
+}
+
+/// The sign-in page, which knows where to go on.
+fn sign_in_href(wanted: &str) -> String {
+    let to = if wanted == "/admin" { String::new() } else { format!("?next={}", show::encoded(wanted)) };
+    format!("/admin/sign-in{to}")
 }
 
 /// The page of an error.

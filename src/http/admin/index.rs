@@ -13,7 +13,7 @@ use super::shell::{Section, Shell, page};
 use super::show::{self, Chip, Message, Tone, When};
 use super::state::AdminState;
 use super::tenant::{TenantHead, status_of};
-use crate::actors::{Held, TenantStatus};
+use crate::actors::{Held, HeldBack, TenantStatus};
 use crate::domain::{Checks, Golden, TenantId, Timestamp};
 
 /// Questions that got worse shown of one generation.
@@ -98,8 +98,8 @@ pub struct IndexPage {
     pub shell: Shell,
     /// Its head.
     pub head: TenantHead,
-    /// In which parts the index is not what the settings want.
-    pub outdated: Vec<Message>,
+    /// Where the index is not what the settings want.
+    pub outdated: Outdated,
     /// Newest first.
     pub rows: Vec<GenerationRow>,
     /// What a new generation must find.
@@ -108,11 +108,17 @@ pub struct IndexPage {
 
 impl IndexPage {
     /// The page of these generations.
-    pub fn new(shell: Shell, status: &TenantStatus, held: &[Held], golden: &[Golden], now: Timestamp) -> Self {
+    pub fn new(
+        shell: Shell,
+        status: &TenantStatus,
+        (held, waiting): (&[Held], &[HeldBack]),
+        golden: &[Golden],
+        now: Timestamp,
+    ) -> Self {
         Self {
             shell,
             head: TenantHead::new(status, "index"),
-            outdated: outdated(status),
+            outdated: Outdated::new(status, status.building.is_some(), waiting),
             rows: held.iter().map(|held| GenerationRow::new(held, now)).collect(),
             golden: golden.iter().map(GoldenRow::new).collect(),
         }
@@ -120,15 +126,46 @@ impl IndexPage {
 }
 
 /// What a tenant's pages say of an index that its settings have left behind.
-pub fn outdated(status: &TenantStatus) -> Vec<Message> {
-    status.outdated.iter().map(|part| Message::new(part)).collect()
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outdated {
+    /// In which parts; empty where the index is as the settings want.
+    pub parts: Vec<Message>,
+    /// How urgent that is.
+    pub tone: Tone,
+    /// What becomes of it, or what is to be done.
+    pub next: Message,
+}
+
+impl Outdated {
+    /// Asks for nothing that is there already: a rebuild under way, or a generation that waits for somebody's word.
+    pub fn new(status: &TenantStatus, rebuilds: bool, waiting: &[HeldBack]) -> Self {
+        let parts = status.outdated.iter().map(|part| Message::new(part)).collect();
+        let fits = waiting.iter().find(|one| one.fits);
+        let (tone, next) = match fits {
+            _ if rebuilds => (
+                Tone::Info,
+                "A new index is being built with the settings as they were when that began; it takes over once it is done."
+                    .into(),
+            ),
+            Some(HeldBack { number, .. }) => (
+                Tone::Warn,
+                format!(
+                    "Generation {number} is, but it failed its checks and is held back: look at them under Index, then \
+                     activate it, or change the settings."
+                ),
+            ),
+            None => (Tone::Warn, "It goes on answering as it was made until a reindex.".into()),
+        };
+        Self { parts, tone, next: next.into() }
+    }
 }
 
 /// `GET /admin/tenants/{tenant}/index`.
 pub async fn show(State(state): State<AdminState>, at: AtTenant) -> Result<Response, AdminError> {
     let (status, held) = (status_of(&state, &at)?, at.desk.generations().await?);
+    let waiting = at.desk.held_back().await?;
     let golden = at.desk.golden().await?;
-    page(&IndexPage::new(at.who.shell(Section::Tenants), &status, &held, &golden, Timestamp::now()))
+    page(&IndexPage::new(at.who.shell(Section::Tenants), &status, (&held, &waiting), &golden, Timestamp::now()))
 }
 
 /// What is to be done with a generation.

@@ -1,7 +1,7 @@
 //! The operator's pages: health, tenants, documents, questions, jobs, tokens, audit.
 //!
 //! Rendered on the server from the same desks as the API; every page works without scripts, by links, forms, and a redirect
-//! after each post. A GET changes nothing. Whoever is not signed in gets no further than the doors. One file a page; what a
+//! after each post. A GET changes nothing, but a new token is shown by one GET alone. Whoever is not signed in gets no further than the doors. One file a page; what a
 //! template shows was made ready here, and templates compute nothing.
 
 mod ask;
@@ -16,6 +16,7 @@ mod index;
 mod job;
 mod jobs;
 mod notes;
+mod once;
 mod overview;
 mod pieces;
 mod request;
@@ -26,6 +27,7 @@ mod shell;
 mod show;
 mod state;
 mod steps;
+mod stopped;
 mod tenant;
 mod tenants;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The overview: four numbers, what needs attention, the first steps, the newest jobs.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -13,8 +15,9 @@ use super::shell::{Section, Shell, page};
 use super::show::{self, Chip, Message, Tone};
 use super::state::AdminState;
 use super::steps::{Step, Steps};
+use super::tenant::held_words;
 use crate::access::Operator;
-use crate::actors::{DeskError, Health, TenantStatus, Tenants};
+use crate::actors::{DeskError, Health, HeldBack, TenantStatus, Tenants};
 use crate::domain::{DocumentId, DocumentState, Job, JobKind, JobState, TenantId, Timestamp};
 use crate::ledger::Page;
 
@@ -97,8 +100,12 @@ pub struct Facts {
     pub jobs: Vec<(TenantId, Job)>,
     /// Jobs by state.
     pub job_counts: Vec<(JobState, u64)>,
+    /// Tenants with newer generations that are held back.
+    pub held: Vec<(TenantId, Vec<HeldBack>)>,
     /// Whether the operator has a password.
     pub has_password: bool,
+    /// The folder that Carrel serves, as commands take it.
+    pub root: String,
 }
 
 impl OverviewPage {
@@ -162,15 +169,49 @@ fn attention(facts: &Facts) -> Vec<Attention> {
     let password = (!facts.has_password).then(|| Attention {
         chip: Chip::new(Tone::Warn, "No password"),
         tenant: String::new(),
-        text: "The link that let you in is used up. Without a password the next way in is a restart.".into(),
+        text: format!(
+            "The link that let you in is used up. Without a password the next way in is `carrel admin-link --root {}` on the \
+             server, which prints another.",
+            facts.root
+        )
+        .into(),
         href: "/admin/password".into(),
         action: "Set a password",
     });
-    unwell.chain(failed).chain(password).collect()
+    let held = facts.held.iter().map(|(tenant, held)| Attention {
+        chip: Chip::new(Tone::Warn, "Held back"),
+        tenant: tenant.to_string(),
+        text: held_words(held),
+        href: format!("/admin/tenants/{tenant}/index"),
+        action: "Look at it",
+    });
+    let wrong = facts.tenants.iter().filter_map(of_file);
+    unwell.chain(wrong).chain(held).chain(failed).chain(password).collect()
+}
+
+/// A file that is wrong, of a tenant that lives or of one that does not.
+fn of_file(tenant: &TenantStatus) -> Option<Attention> {
+    let wrong = tenant.wrong_file.as_ref()?;
+    let lives = !is_stopped(tenant);
+    let so = if lives { "it goes on with the settings it had" } else { "it answers nobody" };
+    let chip = if lives { Tone::Warn } else { Tone::Bad };
+    Some(Attention {
+        chip: Chip::new(chip, "Wrong file"),
+        tenant: tenant.id.to_string(),
+        text: Message::new(&format!("{}: {so}", wrong.lines().collect::<Vec<_>>().join("; "))),
+        href: format!("/admin/tenants/{}", tenant.id),
+        action: "Open",
+    })
+}
+
+/// Whether a tenant does not live because its file is wrong; no other attempt is made until that is read again.
+fn is_stopped(tenant: &TenantStatus) -> bool {
+    tenant.wrong_file.is_some() && matches!(tenant.health, Health::Failed { retry_in: Duration::ZERO, .. })
 }
 
 fn of_health(tenant: &TenantStatus) -> Option<Attention> {
     let text = match &tenant.health {
+        _ if is_stopped(tenant) => return None,
         Health::Ready | Health::Building { .. } => return None,
         Health::Restarting { cause } => format!("Answers from its last index while its writer restarts: {cause}"),
         Health::Failed { cause, retry_in } => {
@@ -225,11 +266,29 @@ async fn gather(state: &AdminState, operator: &Operator) -> Result<Facts, AdminE
     let tenants = state.http.tenants.statuses(operator);
     Ok(Facts {
         failed: failed_documents(&state.http.tenants, operator, &tenants).await?,
+        held: held_back(&state.http.tenants, operator, &tenants).await?,
         tenants,
+        root: show::name(&state.http.config.root.display().to_string()),
         jobs: state.http.ledger.recent_jobs(JOBS).await?,
         job_counts: state.http.ledger.job_counts().await?,
         has_password: state.http.sessions.has_password().await?,
     })
+}
+
+async fn held_back(
+    directory: &Tenants,
+    operator: &Operator,
+    tenants: &[TenantStatus],
+) -> Result<Vec<(TenantId, Vec<HeldBack>)>, DeskError> {
+    let mut found = Vec::new();
+    for tenant in tenants {
+        let Ok(desk) = directory.desk_for(operator, &tenant.id) else { continue };
+        let held = desk.held_back().await?;
+        if !held.is_empty() {
+            found.push((tenant.id.clone(), held));
+        }
+    }
+    Ok(found)
 }
 
 async fn failed_documents(

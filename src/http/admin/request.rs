@@ -1,5 +1,7 @@
 //! What handlers take out of a request: who asks, for which tenant, with what.
 
+use std::sync::Arc;
+
 use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams};
 use axum::http::Method;
@@ -13,7 +15,7 @@ use super::shell::{Section, Shell};
 use super::state::{AdminState, Deed};
 use super::theme::Theme;
 use crate::access::Operator;
-use crate::actors::Desk;
+use crate::actors::{Desk, Stopped};
 use crate::domain::TenantId;
 
 /// The fields of a posted form.
@@ -72,6 +74,7 @@ impl FromRequestParts<AdminState> for Visitor {
     async fn from_request_parts(parts: &mut Parts, state: &AdminState) -> Result<Self, Self::Rejection> {
         let theme = cookies::read(&parts.headers, cookies::THEME).map_or(Theme::System, Theme::parse);
         let mut shell = Shell::new(theme, here(parts), Section::None);
+        shell.base = Arc::clone(&state.site.base);
         shell.note = state.notes.read(parts.uri.query());
         let request_id = parts.extensions.get().cloned().unwrap_or_else(|| RequestId::of(&parts.headers));
         Ok(Self { request_id, shell })
@@ -81,7 +84,8 @@ impl FromRequestParts<AdminState> for Visitor {
 /// The address to come back to: a posted form's page is not there for GET, but its path always is.
 fn here(parts: &Parts) -> String {
     let whole = parts.uri.path_and_query().map_or("/admin", |path| path.as_str());
-    let kept = if parts.method == Method::GET && !whole.contains("note=") { whole } else { parts.uri.path() };
+    let passing = whole.contains("note=") || whole.contains("made=");
+    let kept = if parts.method == Method::GET && !passing { whole } else { parts.uri.path() };
     kept.to_owned()
 }
 
@@ -144,7 +148,33 @@ pub struct AtTenant {
     pub id: TenantId,
 }
 
+/// The tenant that the path names, whether it lives or not.
+pub enum Named {
+    /// It lives.
+    Living(Box<AtTenant>),
+    /// There is something of it, but it does not live.
+    Stopped {
+        /// Who asks.
+        who: SignedIn,
+        /// The tenant.
+        id: TenantId,
+        /// Why not.
+        why: Stopped,
+    },
+}
+
 impl FromRequestParts<AdminState> for AtTenant {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AdminState) -> Result<Self, AdminError> {
+        match Named::from_request_parts(parts, state).await? {
+            Named::Living(at) => Ok(*at),
+            Named::Stopped { id, .. } => Err(AdminError::Stopped { id }),
+        }
+    }
+}
+
+impl FromRequestParts<AdminState> for Named {
     type Rejection = AdminError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AdminState) -> Result<Self, AdminError> {
@@ -152,8 +182,12 @@ impl FromRequestParts<AdminState> for AtTenant {
         let path = RawPathParams::from_request_parts(parts, state).await.map_err(|_| AdminError::NoPage)?;
         let named = path.iter().find(|(name, _)| *name == "tenant").map(|(_, value)| value);
         let id = named.and_then(|text| TenantId::parse(text).ok()).ok_or(AdminError::NoPage)?;
-        let desk = state.http.tenants.desk_for(&who.operator, &id)?;
-        Ok(Self { who, desk, id })
+        let refused = match state.http.tenants.desk_for(&who.operator, &id) {
+            Ok(desk) => return Ok(Self::Living(Box::new(AtTenant { who, desk, id }))),
+            Err(refused) => refused,
+        };
+        let why = state.http.tenants.stopped(&who.operator, &id).ok_or(refused)?;
+        Ok(Self::Stopped { who, id, why })
     }
 }
 

@@ -58,6 +58,8 @@ pub struct ThemeChoice {
 pub struct Shell {
     /// Light, dark, or as the system.
     pub theme: Theme,
+    /// The path below which browsers find everything, such as `/carrel`; every link and form begins with it.
+    pub base: Arc<str>,
     /// This page's path and query, where the theme switch comes back to.
     pub here: String,
     /// Where the page belongs.
@@ -74,7 +76,7 @@ impl Shell {
     /// A shell without a note.
     pub fn new(theme: Theme, here: String, section: Section) -> Self {
         let version = env!("CARGO_PKG_VERSION");
-        Self { theme, here, section, note: None, assets: AssetUrls::current(), version }
+        Self { theme, base: Arc::default(), here, section, note: None, assets: AssetUrls::current(), version }
     }
 
     /// The navigation.

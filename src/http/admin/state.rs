@@ -7,8 +7,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::super::HttpState;
 use super::super::context::RequestId;
+use super::super::prefix;
 use super::cookies::{self, Cookie};
 use super::notes::Notes;
+use super::once::Once;
 use crate::access::Sessions;
 use crate::domain::{TenantId, Timestamp};
 use crate::ledger::AuditEntry;
@@ -20,6 +22,8 @@ pub struct AdminState {
     pub http: HttpState,
     /// Messages on their way to the next page.
     pub notes: Notes,
+    /// Forms that make a secret.
+    pub once: Once,
     /// How browsers reach us.
     pub site: Site,
 }
@@ -49,13 +53,15 @@ pub struct Site {
     pub origin: Option<Arc<str>>,
     /// Whether over https.
     pub secure: bool,
+    /// The path below which everything stands, such as `/carrel`; empty for the whole host.
+    pub base: Arc<str>,
 }
 
 impl AdminState {
     /// The state of the pages.
     pub fn new(http: HttpState) -> Self {
         let site = Site::of(&http.config.http.public_url);
-        Self { http, notes: Notes::default(), site }
+        Self { http, notes: Notes::default(), once: Once::default(), site }
     }
 
     /// Notes in the audit what `actor` did. What was done stands even when this fails, so that is logged and not told.
@@ -76,7 +82,7 @@ impl AdminState {
 
     /// The header that sets a cookie.
     pub fn set_cookie(&self, cookie: &Cookie<'_>) -> (HeaderName, HeaderValue) {
-        cookie.header(self.site.secure)
+        cookie.header(&self.site)
     }
 
     /// The header that keeps a session.
@@ -99,18 +105,26 @@ impl Site {
         // Browsers leave the scheme's own port out of `Origin`, and write hosts in small letters.
         let usual = if secure { 443 } else { 80 };
         let port = url.port_u16().filter(|port| *port != usual).map(|port| format!(":{port}")).unwrap_or_default();
-        Self { origin: Some(format!("{scheme}://{}{port}", host.to_lowercase()).into()), secure }
+        Self {
+            origin: Some(format!("{scheme}://{}{port}", host.to_lowercase()).into()),
+            secure,
+            base: prefix::base_of(public_url).into(),
+        }
     }
 
     /// The session cookie's name.
     pub fn session_cookie(&self) -> &'static str {
-        if self.secure { cookies::SESSION_SECURE } else { cookies::SESSION_PLAIN }
+        match (self.secure, self.base.is_empty()) {
+            (false, _) => cookies::SESSION_PLAIN,
+            (true, true) => cookies::SESSION_SECURE,
+            (true, false) => cookies::SESSION_BELOW,
+        }
     }
 
     /// Where a program reaches the API: the public address, else the one this browser used.
     pub fn base_url(&self, headers: &HeaderMap) -> String {
         if let Some(origin) = &self.origin {
-            return origin.to_string();
+            return format!("{origin}{}", self.base);
         }
         let plain = |host: &&str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
         let host = headers.get("host").and_then(|host| host.to_str().ok()).filter(plain).unwrap_or("127.0.0.1:8080");
@@ -146,6 +160,7 @@ mod tests {
     #[test]
     fn the_session_cookie_is_bound_to_the_host_where_the_site_is_secure() {
         assert_eq!(Site::of("https://rag.example.org").session_cookie(), "__Host-carrel");
+        assert_eq!(Site::of("https://example.org/carrel").session_cookie(), "__Secure-carrel");
         assert_eq!(Site::of("http://127.0.0.1:8080").session_cookie(), "carrel");
         assert_eq!(Site::default().session_cookie(), "carrel");
     }
@@ -155,6 +170,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("host", HeaderValue::from_static("localhost:9"));
         assert_eq!(Site::default().base_url(&headers), "http://localhost:9");
+        assert_eq!(Site::of("https://example.org/carrel/").base_url(&headers), "https://example.org/carrel");
         headers.insert("host", HeaderValue::from_static("x';rm -rf ~;'"));
         assert_eq!(Site::default().base_url(&headers), "http://127.0.0.1:8080");
     }

@@ -7,14 +7,16 @@ use serde::Deserialize;
 
 use super::document::{delete_href, document_href};
 use super::error::AdminError;
+use super::index::Outdated;
 use super::jobs::{FilterChip, JobRow, job_href};
 use super::notes::Note;
-use super::request::{AtTenant, Query};
+use super::request::{AtTenant, Named, Query};
 use super::shell::{Section, Shell, page};
 use super::show::{self, Chip, Message, Tone, When};
 use super::state::AdminState;
+use super::stopped::StoppedPage;
 use super::tenants::display_name;
-use crate::actors::{DeskError, Health, TenantStatus};
+use crate::actors::{DeskError, Health, HeldBack, TenantStatus};
 use crate::domain::{DocumentId, DocumentState, DocumentStatus, Job, JobId, TenantId, Timestamp};
 use crate::index::LanguageShare;
 use crate::ledger::{DocumentTotals, Listed, Page};
@@ -75,8 +77,12 @@ pub struct TenantPage {
     pub head: TenantHead,
     /// What cannot be overlooked: why it does not answer.
     pub trouble: Message,
-    /// In which parts the index is not what the settings want.
-    pub outdated: Vec<Message>,
+    /// What is wrong with its file, a line a mistake, while it goes on with the settings it had.
+    pub wrong_file: Vec<Message>,
+    /// Where the index is not what the settings want.
+    pub outdated: Outdated,
+    /// Newer generations that are held back, in words; empty when there are none.
+    pub held: Message,
     /// Numbers with their names.
     pub facts: Vec<(&'static str, String)>,
     /// When the serving generation was built.
@@ -149,6 +155,8 @@ pub struct TenantFacts {
     pub documents: Listed<DocumentStatus>,
     /// The newest jobs.
     pub jobs: Vec<Job>,
+    /// Newer generations that are held back.
+    pub held: Vec<HeldBack>,
     /// Largest upload, bytes.
     pub max_bytes: u64,
 }
@@ -156,19 +164,22 @@ pub struct TenantFacts {
 impl TenantPage {
     /// The page of these facts.
     pub fn new(shell: Shell, facts: &TenantFacts, query: &DocumentsQuery, now: Timestamp) -> Self {
-        let TenantFacts { status, totals, documents, jobs, max_bytes } = facts;
+        let TenantFacts { status, totals, documents, jobs, held, max_bytes } = facts;
         let id = &status.id;
         let rows: Vec<_> = jobs.iter().map(|job| JobRow::new(id, job, now)).collect();
         let moves = totals.waiting > 0 || rows.iter().any(|row| row.moves);
+        let rebuild = rows.iter().find(|row| row.moves && row.subject.is_empty()).cloned();
         let last = documents.entries.last().filter(|_| documents.has_more);
         Self {
             shell,
             head: TenantHead::new(status, "documents"),
             trouble: trouble(status),
-            outdated: super::index::outdated(status),
+            wrong_file: status.wrong_file.iter().flat_map(|wrong| wrong.lines()).map(Message::new).collect(),
+            outdated: Outdated::new(status, rebuild.is_some() || status.building.is_some(), held),
+            held: held_words(held),
             facts: index_facts(status, totals),
             built: status.built_at.map(|at| When::new(at, now)),
-            rebuild: rows.iter().find(|row| row.moves && row.subject.is_empty()).cloned(),
+            rebuild,
             filters: filters(id, totals, query.state),
             documents: documents.entries.iter().map(|document| DocumentRow::new(id, document, now)).collect(),
             first_href: query.after.as_ref().map(|_| list_href(id, query.state, None)).unwrap_or_default(),
@@ -181,6 +192,13 @@ impl TenantPage {
             live_url: if moves { live_href(id, query) } else { String::new() },
         }
     }
+}
+
+/// `Generation 12 failed its checks …`; empty when none waits.
+pub fn held_words(held: &[HeldBack]) -> Message {
+    let Some(newest) = held.first() else { return Message::default() };
+    let number = newest.number;
+    format!("Generation {number} failed its checks and is held back; the one before it goes on answering.").into()
 }
 
 fn trouble(status: &TenantStatus) -> Message {
@@ -280,9 +298,13 @@ pub fn status_of(state: &AdminState, at: &AtTenant) -> Result<TenantStatus, Admi
 /// `GET /admin/tenants/{tenant}`.
 pub async fn tenant(
     State(state): State<AdminState>,
-    at: AtTenant,
+    named: Named,
     Query(query): Query<DocumentsQuery>,
 ) -> Result<Response, AdminError> {
+    let at = match named {
+        Named::Living(at) => *at,
+        Named::Stopped { who, id, why } => return page(&StoppedPage::new(who.shell(Section::Tenants), &id, &why)),
+    };
     let documents = Page { limit: DOCUMENTS, after: query.after.clone(), before: None, descending: false };
     let jobs: Page<JobId> = Page { limit: JOBS, after: None, before: None, descending: true };
     let facts = TenantFacts {
@@ -290,6 +312,7 @@ pub async fn tenant(
         totals: at.desk.totals().await?,
         documents: at.desk.documents(documents, query.state).await?,
         jobs: at.desk.jobs(jobs, None, None).await?.entries,
+        held: at.desk.held_back().await?,
         max_bytes: state.http.config.http.max_upload_bytes,
     };
     let view = TenantPage::new(at.who.shell(Section::Tenants), &facts, &query, Timestamp::now());

@@ -12,6 +12,7 @@ use super::request::{AtTenant, Form, Query, SignedIn};
 use super::shell::{Section, Shell, page, page_with};
 use super::show::{self, Chip, Message, Tone, When};
 use super::state::{AdminState, Deed};
+use super::theme::own_path;
 use crate::actors::{DeskError, Health, TenantStatus};
 use crate::domain::{TenantId, Timestamp};
 
@@ -39,22 +40,27 @@ pub struct TenantRow {
     pub built: Option<When>,
     /// Times its writer was restarted since boot.
     pub restarts: String,
-    /// Its last error, when it is not well.
+    /// Its last error, when it is not well, or what is wrong with its file.
     pub problem: Message,
+    /// How bad that is.
+    pub tone: Tone,
 }
 
 impl TenantRow {
     /// A tenant as seen from `now`.
     pub fn new(status: &TenantStatus, now: Timestamp) -> Self {
+        let chip = Chip::of_health(&status.health);
+        let wrong_file = status.wrong_file.as_deref().unwrap_or_default();
         let problem = match &status.health {
-            Health::Ready | Health::Building { .. } => "",
+            Health::Ready | Health::Building { .. } => wrong_file,
             Health::Restarting { cause } | Health::Failed { cause, .. } | Health::Quarantined { cause } => cause,
         };
         Self {
             href: format!("/admin/tenants/{}", status.id),
             name: display_name(&status.name, &status.id),
             id: status.id.to_string(),
-            chip: Chip::of_health(&status.health),
+            tone: if chip.tone == Tone::Ok { Tone::Warn } else { chip.tone },
+            chip,
             documents: show::count(status.documents),
             chunks: show::count(status.chunks),
             size: show::bytes(status.bytes),
@@ -167,18 +173,30 @@ fn settings_file(name: &str) -> String {
     }
 }
 
+/// Where to go on after the files were read.
+#[derive(Debug, Default, Deserialize)]
+pub struct BackQuery {
+    #[serde(default)]
+    back: String,
+}
+
 /// `POST /admin/tenants/reload`: reads the files again.
-pub async fn reload(State(state): State<AdminState>, who: SignedIn) -> Result<Response, AdminError> {
+pub async fn reload(
+    State(state): State<AdminState>,
+    who: SignedIn,
+    Query(query): Query<BackQuery>,
+) -> Result<Response, AdminError> {
     let wrong = state.http.tenants.reload(&who.operator).await?;
     who.did(&state, Deed::new("tenant.reload", "tenants")).await;
     let note = if wrong.is_empty() {
         Note::ok("The tenants' files were read again.")
     } else {
-        let line = |text: &String| NoteLine { tone: Tone::Bad, name: String::new(), text: Message::new(text) };
-        let lines = wrong.iter().map(line).collect();
+        let line = |text| NoteLine { tone: Tone::Bad, name: String::new(), text: Message::new(text) };
+        let lines = wrong.iter().flat_map(|file| file.lines()).map(line).collect();
         Note { lines, ..Note::new(Tone::Warn, "Some files are wrong; their tenants stay as they were.") }
     };
-    Ok(state.notes.redirect("/admin/tenants", note))
+    let back = if query.back.is_empty() { "/admin/tenants" } else { own_path(&query.back) };
+    Ok(state.notes.redirect(back, note))
 }
 
 /// The page that asks before a tenant is removed.

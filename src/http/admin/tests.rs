@@ -148,3 +148,15 @@ fn look_at_the_pages() {
         }
     }
 }
+
+#[test]
+fn every_link_and_form_stays_below_the_path_of_the_public_address() {
+    for (page, html) in samples::pages_below("/carrel") {
+        for tag in tags(&html) {
+            for attribute in ["href=\"", "action=\"", "src=\"", "data-live-url=\""] {
+                let Some((_, target)) = tag.split_once(attribute) else { continue };
+                assert!(!target.starts_with('/') || target.starts_with("/carrel/"), "{page}: <{tag}>");
+            }
+        }
+    }
+}

@@ -1,19 +1,25 @@
 //! Tokens: minting one (shown once), listing, revoking.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
+use tracing::Instrument;
+use uuid::Uuid;
 
 use super::error::AdminError;
 use super::notes::Note;
+use super::once::{Form as Followed, Made};
 use super::request::{Form, Path, Query, SignedIn};
 use super::shell::{Section, Shell, page, page_with};
 use super::show::{self, Chip, Message, Tone, When};
 use super::state::{AdminState, Deed};
 use super::steps::{self, Taken};
-use crate::access::{MintedToken, Permission, TokenRequest, is_command_lines};
+use crate::access::{Permission, TokenRequest, is_command_lines};
 use crate::domain::{TenantId, Timestamp};
 use crate::ledger::TokenRecord;
 
@@ -23,6 +29,8 @@ const MOST_DAYS: u32 = 3650;
 const MOST_SUBJECT: usize = 200;
 /// Tokens shown.
 const SHOWN: usize = 200;
+/// What a reload of the page that showed a token says.
+const SHOWN_ALREADY: &str = "The token of this form was shown already and is not shown again. Where it was not kept, make another and revoke it below.";
 
 /// The list of tokens, the form that makes one, and the one just made.
 #[derive(Template)]
@@ -38,6 +46,8 @@ pub struct TokensPage {
     pub choices: Vec<TenantChoice>,
     /// What a token may do.
     pub permissions: Vec<PermissionChoice>,
+    /// The form's own id: it is followed once, however often it is sent.
+    pub once: Uuid,
     /// The form as it was sent.
     pub form: MintForm,
     /// What is wrong with it.
@@ -183,6 +193,7 @@ impl TokensPage {
             minted: None,
             choices: tenants.iter().map(choice).collect(),
             permissions: permissions.into(),
+            once: Uuid::new_v4(),
             form,
             error: Message::default(),
             most_days: MOST_DAYS,
@@ -224,18 +235,29 @@ impl TokenRow {
 #[derive(Debug, Default, Deserialize)]
 pub struct TokensQuery {
     tenant: Option<TenantId>,
+    /// The form whose token is to be shown.
+    #[serde(default)]
+    made: String,
 }
 
-/// `GET /admin/tokens`.
+/// `GET /admin/tokens`; behind a form, with the token that it made, this once.
 pub async fn list(
     State(state): State<AdminState>,
     who: SignedIn,
+    headers: HeaderMap,
     Query(query): Query<TokensQuery>,
 ) -> Result<Response, AdminError> {
     let tenant = query.tenant.as_ref();
     let days = state.http.config.auth.default_token_days;
     let form = MintForm::new(tenant.map(TenantId::as_str).unwrap_or_default(), days);
-    page(&tokens_page(&state, &who, tenant, form).await?)
+    let mut view = tokens_page(&state, &who, tenant, form).await?;
+    if let Ok(id) = Uuid::try_parse(&query.made) {
+        match state.once.take(id).await {
+            Some(made) => view.minted = Some(FreshToken::new(made, &state.site.base_url(&headers), Timestamp::now())),
+            None => view.shell.note = Some(Arc::new(Note::new(Tone::Info, SHOWN_ALREADY))),
+        }
+    }
+    page(&view)
 }
 
 async fn tokens_page(
@@ -250,40 +272,71 @@ async fn tokens_page(
     Ok(TokensPage { tenant: tenant.map(ToString::to_string).unwrap_or_default(), ..view })
 }
 
-/// `POST /admin/tokens`: the reply itself shows the token, since nothing keeps its text for another page.
+/// `POST /admin/tokens`: makes the token, once a form, and leaves it to the page behind the redirect.
 pub async fn mint(
     State(state): State<AdminState>,
     who: SignedIn,
     headers: HeaderMap,
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, AdminError> {
-    let form = MintForm::of(&fields);
-    let request = form.check().and_then(|request| {
-        let missing = request.tenant.as_ref().filter(|id| state.http.tenants.desk_for(&who.operator, id).is_err());
-        if missing.is_some() { Err("Choose one of the tenants.".into()) } else { Ok(request) }
-    });
-    let request = match request {
-        Ok(request) => request,
-        Err(error) => {
-            let error = Message::from(error);
-            let view = tokens_page(&state, &who, None, form).await?;
-            return page_with(StatusCode::UNPROCESSABLE_ENTITY, &TokensPage { error, ..view });
+    let tick = steps::tick(&state, &headers, Taken::Called);
+    // On its own: a browser that leaves, as at a double click, must not part the token from the form that made it.
+    let minting = tokio::spawn(mint_once(state, who, fields).in_current_span());
+    match minting.await.map_err(|_| AdminError::Late)?? {
+        Minting::Refused(page) => Ok(page),
+        Minting::Made(to) => Ok(([tick], Redirect::to(&to)).into_response()),
+    }
+}
+
+/// How a form was followed.
+enum Minting {
+    /// Not: the page says what is wrong.
+    Refused(Response),
+    /// Now or before: the token is shown there.
+    Made(String),
+}
+
+async fn mint_once(state: AdminState, who: SignedIn, fields: Vec<(String, String)>) -> Result<Minting, AdminError> {
+    let sent = fields.iter().find(|(name, _)| name == "once").and_then(|(_, id)| Uuid::try_parse(id).ok());
+    let id = sent.unwrap_or_else(Uuid::new_v4);
+    let once = state.once.form(id);
+    let mut once = once.lock().await;
+    if matches!(*once, Followed::Fresh) {
+        let form = MintForm::of(&fields);
+        match requested(&state, &who, &form) {
+            Err(error) => {
+                let view = tokens_page(&state, &who, None, form).await?;
+                let view = TokensPage { error: error.into(), once: id, ..view };
+                return page_with(StatusCode::UNPROCESSABLE_ENTITY, &view).map(Minting::Refused);
+            }
+            Ok(request) => *once = Followed::Made(Box::new(make(&state, &who, request).await?), Instant::now()),
         }
+    }
+    let tenant = match &*once {
+        Followed::Made(made, _) => made.tenant.as_ref().map(|tenant| format!("&tenant={tenant}")).unwrap_or_default(),
+        Followed::Fresh | Followed::Shown => String::new(),
     };
+    Ok(Minting::Made(format!("/admin/tokens?made={id}{tenant}")))
+}
+
+/// What the form asks for.
+fn requested(state: &AdminState, who: &SignedIn, form: &MintForm) -> Result<TokenRequest, String> {
+    let request = form.check()?;
+    let missing = request.tenant.as_ref().filter(|id| state.http.tenants.desk_for(&who.operator, id).is_err());
+    if missing.is_some() { Err("Choose one of the tenants.".into()) } else { Ok(request) }
+}
+
+async fn make(state: &AdminState, who: &SignedIn, request: TokenRequest) -> Result<Made, AdminError> {
     let (asks, tenant) = (request.permissions.contains(&Permission::Query), request.tenant.clone());
     let minted = state.http.tokens.mint(request).await?;
     let deed = Deed { action: "token.mint", tenant: tenant.as_ref(), target: &minted.jti };
-    who.did(&state, deed).await;
-    let fresh = FreshToken::new(minted, asks, &state.site.base_url(&headers), Timestamp::now());
-    let form = MintForm::new(&form.tenant, state.http.config.auth.default_token_days);
-    let view = tokens_page(&state, &who, None, form).await?;
-    let shown = page(&TokensPage { minted: Some(fresh), ..view })?;
-    Ok(([steps::tick(&state, &headers, Taken::Called)], shown).into_response())
+    who.did(state, deed).await;
+    Ok(Made { minted, asks, tenant })
 }
 
 impl FreshToken {
-    /// A token, ready to show; `asks` when it may ask questions at `base_url`.
-    pub fn new(minted: MintedToken, asks: bool, base_url: &str, now: Timestamp) -> Self {
+    /// A token, ready to show, with a command that tries it at `base_url` when it may ask.
+    pub fn new(Made { minted, asks, .. }: Made, base_url: &str, now: Timestamp) -> Self {
         let curl = format!(
             "curl -s {base_url}/api/v1/query \\\n  -H 'Authorization: Bearer {}' \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"query\":\"your question\"}}'",
             minted.token

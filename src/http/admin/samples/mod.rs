@@ -6,7 +6,7 @@ mod pages;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use self::pages::pages;
+pub use self::pages::{pages, pages_below};
 use super::ask::{AskForm, AskPage};
 use super::shell::{Section, Shell};
 use super::tenant::TenantHead;
@@ -126,6 +126,8 @@ fn status(words: Words, id: &str, name: &str, health: Health) -> TenantStatus {
         bytes: 300_000 * size * size * size,
         built_at: Some(ago(400 * i64::try_from(size).unwrap())),
         outdated: Vec::new(),
+        building: None,
+        wrong_file: None,
         embedder: words.say("builtin/all-MiniLM-L6-v2"),
         languages: vec![
             LanguageShare { language: "en".into(), documents: 14, prose: 0.93 },
@@ -150,6 +152,10 @@ fn tenants(words: Words) -> Vec<TenantStatus> {
         status(words, "initech", "Initech", Health::Building { since: ago(3) }),
         status(words, "umbrella", "Umbrella Research & Development", Health::Quarantined { cause: cause() }),
         status(words, "wonka", "Wonka", Health::Failed { cause: cause(), retry_in: Duration::from_secs(12) }),
+        TenantStatus {
+            wrong_file: Some(words.say("tenants/zorg.toml:3: unknown key `brust`: did you mean `burst`?")),
+            ..status(words, "zorg", "Zorg Industries", Health::Ready)
+        },
     ]
 }
 

@@ -7,7 +7,7 @@ use askama::{DynTemplate, Template};
 use super::more::{generations, more};
 use super::{HOSTILE, Words, ago, answer, audit, document, job, jobs, now, shell, tenant_id, tenants, tokens};
 use crate::access::MintedToken;
-use crate::actors::{DeskError, Held, TenantStatus};
+use crate::actors::{DeskError, Held, HeldBack, Stopped, TenantStatus};
 use crate::domain::{
     Answer, Checks, DocumentId, DocumentState, DocumentStatus, Expected, Golden, GoldenCheck, Job, JobKind, JobState,
     Outcome, Quality, ReplayCheck, TenantId, Worse,
@@ -21,10 +21,12 @@ use crate::http::admin::index::IndexPage;
 use crate::http::admin::job::JobPage;
 use crate::http::admin::jobs::JobsPage;
 use crate::http::admin::notes::{Note, NoteLine};
+use crate::http::admin::once::Made;
 use crate::http::admin::overview::{Facts, FailedDocuments, OverviewPage};
 use crate::http::admin::shell::{Section, Shell};
 use crate::http::admin::show::{self, Message, Tone};
 use crate::http::admin::steps::Steps;
+use crate::http::admin::stopped::StoppedPage;
 use crate::http::admin::tenant::{DocumentsQuery, TenantFacts, TenantHead, TenantPage};
 use crate::http::admin::tenants::{AddForm, RemovePage, TenantsPage};
 use crate::http::admin::theme::Theme;
@@ -41,7 +43,15 @@ const LONG_NAME: &str =
 
 /// Every page, by a name for its file.
 pub fn pages(words: Words, theme: Theme) -> Pages {
-    let gallery = Gallery { words, theme };
+    every(Gallery { words, theme, base: "" })
+}
+
+/// Every page of a server whose public address has a path.
+pub fn pages_below(base: &'static str) -> Pages {
+    every(Gallery { words: Words::NICE, theme: Theme::System, base })
+}
+
+fn every(gallery: Gallery) -> Pages {
     [
         gallery.overview(),
         gallery.tenants(),
@@ -60,6 +70,7 @@ pub fn pages(words: Words, theme: Theme) -> Pages {
 struct Gallery {
     words: Words,
     theme: Theme,
+    base: &'static str,
 }
 
 fn render(page: &dyn DynTemplate) -> String {
@@ -68,7 +79,7 @@ fn render(page: &dyn DynTemplate) -> String {
 
 impl Gallery {
     fn shell(self, section: Section) -> Shell {
-        Shell { theme: self.theme, ..shell(section) }
+        Shell { theme: self.theme, base: self.base.into(), ..shell(section) }
     }
 
     fn noted(self, section: Section, note: Note) -> Shell {
@@ -97,14 +108,18 @@ impl Gallery {
             failed: vec![FailedDocuments { tenant: tenant_id("acme"), count: 5, names }],
             jobs: jobs(self.words),
             job_counts: self.job_counts(),
+            held: vec![(tenant_id("acme"), vec![HeldBack { number: 13, fits: true }])],
             has_password: false,
+            root: "/srv/carrel".into(),
         };
         let calm = Facts {
             tenants: busy.tenants[..2].to_vec(),
             failed: vec![],
             jobs: vec![],
             job_counts: vec![],
+            held: vec![],
             has_password: true,
+            root: "/srv/carrel".into(),
         };
         let steps = Steps::default().and(true).shown(Some(&tenant_id("demo")));
         let note = Note::ok("The password is set. Every other session has ended.");
@@ -156,6 +171,7 @@ impl Gallery {
                 has_more: true,
             },
             jobs: jobs(self.words).into_iter().map(|(_, job)| job).skip(1).take(4).collect(),
+            held: vec![HeldBack { number: 13, fits: true }],
             max_bytes: 32 << 20,
         }
     }
@@ -168,6 +184,12 @@ impl Gallery {
         let running: Vec<Job> = vec![job(JobKind::Reindex, JobState::Running)];
         let busy = TenantFacts { jobs: [running, self.tenant_facts().jobs].concat(), ..self.tenant_facts() };
         let unwell = TenantFacts { status: tenants(self.words)[4].clone(), ..self.tenant_facts() };
+        let wrong = TenantFacts {
+            status: TenantStatus { outdated: vec![self.words.say("chunker: other")], ..tenants(self.words)[6].clone() },
+            ..self.tenant_facts()
+        };
+        let stopped =
+            Stopped::WrongFile(self.words.say("tenants/zorg.toml:3: unknown key `brust`\ntenants/zorg.toml:9: no"));
         let building = tenants(self.words)[3].clone();
         let empty = TenantFacts {
             status: TenantStatus {
@@ -183,6 +205,7 @@ impl Gallery {
             totals: DocumentTotals::default(),
             documents: Listed { entries: vec![], has_more: false },
             jobs: vec![],
+            held: vec![],
             max_bytes: 32 << 20,
         };
         let line = |tone, name: &str, text: &str| NoteLine { tone, name: self.name(name), text: text.into() };
@@ -195,6 +218,8 @@ impl Gallery {
             ("tenant", render(&page(self.noted(Section::Tenants, uploaded), &busy, &second))),
             ("tenant-unwell", render(&page(self.shell(Section::Tenants), &unwell, &first))),
             ("tenant-index", render(&self.generations())),
+            ("tenant-wrong-file", render(&page(self.shell(Section::Tenants), &wrong, &first))),
+            ("tenant-stopped", render(&StoppedPage::new(self.shell(Section::Tenants), &tenant_id("zorg"), &stopped))),
             ("tenant-empty", render(&page(self.shell(Section::Tenants), &empty, &first))),
             ("tenant-live", page(self.shell(Section::Tenants), &busy, &second).as_live().render().unwrap()),
         ]
@@ -254,7 +279,8 @@ impl Gallery {
         };
         let expect = vec![Expected { document_id: DocumentId::parse("guides/handbook.md").unwrap(), excerpt: None }];
         let golden = [Golden::new(&self.words.say("How long is the notice period?"), expect, "operator")];
-        IndexPage::new(self.shell(Section::Tenants), &status, &all, &golden, now())
+        let waiting = [HeldBack { number: 13, fits: true }];
+        IndexPage::new(self.shell(Section::Tenants), &status, (&all, &waiting), &golden, now())
     }
 
     fn documents(self) -> Pages {
@@ -344,7 +370,7 @@ impl Gallery {
             expires_at: ago(-86_400 * 90),
         };
         let blank = MintForm::new("acme", 90);
-        let fresh = FreshToken::new(minted, true, "http://127.0.0.1:8080", now());
+        let fresh = FreshToken::new(Made { minted, asks: true, tenant: None }, "http://127.0.0.1:8080", now());
         let made = TokensPage::new(self.shell(Section::Tokens), &tenants, &tokens(self.words), blank, now());
         let audit = AuditPage::new(self.shell(Section::Audit), &audit(self.words), now());
         vec![
@@ -356,7 +382,8 @@ impl Gallery {
 
     fn doors(self) -> Pages {
         let shell = || self.shell(Section::None);
-        let sign_in = |error: &str| render(&SignInPage { shell: shell(), error: error.into(), next: "/admin".into() });
+        let sign_in =
+            |error: &str| render(&SignInPage { shell: shell(), error: error.into(), why: "", next: "/admin".into() });
         let link =
             |error: &str| render(&LinkPage { shell: shell(), action: "/admin/link/x".into(), error: error.into() });
         let weak = "Choose a password of at least 15 characters that is not a common one.".into();
