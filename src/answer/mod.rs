@@ -3,11 +3,15 @@
 //! Owns the two answerers (extractive, and any OpenAI-compatible chat model) and the judgement whether hits are evidence
 //! at all. Called by `engine/`, which checks every claim against the stored text before it leaves.
 
+mod admit;
 mod chat;
 mod chunks;
 mod cite;
+mod dates;
 mod evidence;
 mod extractive;
+mod key_words;
+mod keys;
 mod openai;
 mod pieces;
 mod plain;
@@ -15,13 +19,18 @@ mod prompt;
 mod registry;
 mod rewrite;
 mod sentences;
+mod signs;
 mod sse;
+mod stands;
 mod structured;
+mod subject;
 mod tables;
 mod terms;
 mod thoughts;
+mod wants;
 mod words;
 
+pub use admit::{Admission, admit};
 pub use evidence::{Evidence, judge};
 pub use extractive::Extractive;
 pub use registry::Answerers;

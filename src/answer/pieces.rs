@@ -39,14 +39,21 @@ pub(super) enum Kind {
 
 /// All pieces of `text`, in order, none overlapping another.
 pub(super) fn pieces(text: &str) -> Vec<Piece> {
-    let mut cutter =
-        Cutter { text, pieces: Vec::with_capacity(text.len() / 80 + 1), open: None, quoted: false, fence: None };
+    let mut cutter = Cutter {
+        text,
+        pieces: Vec::with_capacity(text.len() / 80 + 1),
+        open: None,
+        quoted: false,
+        fence: None,
+        record: None,
+    };
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         cutter.line(start, line.trim_end());
         start += line.len();
     }
     cutter.close_paragraph();
+    cutter.close_record();
     cutter.close_fence(text.len());
     cutter.pieces
 }
@@ -60,6 +67,8 @@ struct Cutter<'a> {
     quoted: bool,
     /// The fence that stands open (its sign) and where its code begins.
     fence: Option<(&'static str, usize)>,
+    /// The record of JSON that is growing.
+    record: Option<(usize, usize)>,
 }
 
 impl Cutter<'_> {
@@ -71,6 +80,9 @@ impl Cutter<'_> {
         let quoted = line[..line.len() - words.len()].contains('>');
         if std::mem::replace(&mut self.quoted, quoted) != quoted {
             self.close_paragraph();
+        }
+        if self.fence.is_none() && self.record(begin, end) {
+            return;
         }
         if let Some((sign, _)) = self.fence {
             if words.starts_with(sign) {
@@ -91,6 +103,35 @@ impl Cutter<'_> {
             self.push(begin, end, Kind::Row);
         } else {
             self.prose(begin, end);
+        }
+    }
+
+    /// Takes a line of a record of JSON as it is laid out, a value a line; the innermost records are pieces.
+    fn record(&mut self, begin: usize, end: usize) -> bool {
+        let words = &self.text[begin..end];
+        let opens = words == "{" || words.starts_with('"') && words.ends_with(": {");
+        let is_field = words.starts_with('"') && words.contains("\": ");
+        if opens || is_field && self.record.is_none() {
+            self.close_paragraph();
+            self.close_record();
+            self.record = Some((begin, end));
+            return true;
+        }
+        let Some((start, _)) = self.record else { return false };
+        if words.is_empty() {
+            self.close_record();
+            return false;
+        }
+        self.record = Some((start, end));
+        if words.starts_with('}') {
+            self.close_record();
+        }
+        true
+    }
+
+    fn close_record(&mut self) {
+        if let Some((start, end)) = self.record.take() {
+            self.push(start, end, Kind::Row);
         }
     }
 
@@ -324,6 +365,15 @@ mod tests {
         assert_eq!(cut("Name: Ann\nTown: Bern\nSince 1990"), ["Name: Ann", "Town: Bern", "Since 1990"]);
         let long = "x ".repeat(100);
         assert_eq!(cut(&format!("{long}\nand more")), [long.trim_end(), "and more"]);
+    }
+
+    #[test]
+    fn records_of_json_are_pieces_of_their_own() {
+        let text = "[\n  {\n    \"id\": 7,\n    \"sku\": \"ZX7\"\n  },\n  {\n    \"id\": 8\n  }\n]";
+        let records: Vec<_> = kinds(text).into_iter().filter(|(kind, _)| *kind == Row).map(|(_, text)| text).collect();
+        assert_eq!(records, ["{\n    \"id\": 7,\n    \"sku\": \"ZX7\"\n  },", "{\n    \"id\": 8\n  }"]);
+        let cut_off = "\"qty\": 2\n},\n{\n\"id\": 9\n}";
+        assert_eq!(cut(cut_off), ["\"qty\": 2\n},", "{\n\"id\": 9\n}"]);
     }
 
     #[test]

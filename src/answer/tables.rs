@@ -65,6 +65,9 @@ fn columns<'a>(hit: &'a Hit, pieces: &mut [Piece]) -> Vec<&'a str> {
 /// Markdown's tables always name their columns. In others the first row may be a row like all others, so its cells are
 /// taken for names only above a cell with a digit.
 pub(super) fn show(row: &str, columns: &str) -> String {
+    if row.starts_with(['{', '"']) && !row.contains(" | ") {
+        return record(row);
+    }
     let names: Vec<&str> = cells(columns).collect();
     let cells: Vec<&str> = cells(row).collect();
     // A sign that belongs to a cell's words moves all cells behind it.
@@ -76,6 +79,23 @@ pub(super) fn show(row: &str, columns: &str) -> String {
         _ if !names.is_empty() => shown.join("; "),
         2 => shown.join(": "),
         _ => shown.join(" | "),
+    }
+}
+
+/// A record of JSON without its signs: `id: 7; sku: ZX7`.
+fn record(row: &str) -> String {
+    let fields = row.lines().map(|line| line.trim().trim_end_matches(['{', '}', ',']).trim());
+    let shown: Vec<String> =
+        fields.filter(|field| !field.is_empty()).map(|field| plain::line(&unquoted(field))).collect();
+    shown.join("; ")
+}
+
+/// A field without the quotation marks around its name and value.
+fn unquoted(field: &str) -> String {
+    let bare = |part: &str| part.trim().trim_matches('"').to_owned();
+    match field.split_once("\": ") {
+        Some((name, value)) => format!("{}: {}", bare(name), bare(value)),
+        None => bare(field),
     }
 }
 
@@ -156,6 +176,12 @@ mod tests {
         assert_eq!(shown("", "Name | Ann\nPhone | 555 12"), ["Phone: 555 12"]);
         assert_eq!(shown("", "| a | b | c |\n|---|---|---|\n| x \\| y | 2 | 3 |"), ["x \\ | y | 2 | 3"]);
         assert_eq!(shown("", "1 | 2 | 3\n4 | 5 | 6"), ["1 | 2 | 3", "4 | 5 | 6"]);
+    }
+
+    #[test]
+    fn a_record_is_shown_by_its_fields() {
+        let json = "{\n  \"id\": 7,\n  \"name\": \"Plate, round\",\n  \"left\": true\n},";
+        assert_eq!(shown("", json), ["id: 7; name: Plate, round; left: true"]);
     }
 
     #[test]

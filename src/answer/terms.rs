@@ -266,7 +266,7 @@ impl Word {
             || found.spelled.as_deref() == Some(&self.folded)
     }
 
-    /// Equal, or one is the other with an `s`, or both share at least four characters and at least as many as either has
+    /// Equal, or one is the other with a usual ending, or both share at least four characters and at least as many as either has
     /// besides, which are at most four.
     fn matches(&self, other: &str) -> bool {
         if self.folded == other {
@@ -282,7 +282,7 @@ impl Word {
             match (a.next(), b.next()) {
                 (Some(x), Some(y)) if x == y => alike += 1,
                 _ => {
-                    if alike >= 3 && matches!((left.as_str(), right.as_str()), ("", "s") | ("s", "")) {
+                    if alike >= 3 && is_ending(left.as_str(), right.as_str()) {
                         return true;
                     }
                     return alike >= 4 && left.count().max(right.count()) <= alike.min(4);
@@ -290,6 +290,12 @@ impl Word {
             }
         }
     }
+}
+
+/// Whether one rest of two words is empty and the other an ending that even short words have: `oil`, `oiled`.
+fn is_ending(left: &str, right: &str) -> bool {
+    let usual = |ending: &str| matches!(ending, "s" | "es" | "ed" | "er" | "ing");
+    left.is_empty() && usual(right) || right.is_empty() && usual(left)
 }
 
 #[cfg(test)]
@@ -367,6 +373,8 @@ mod tests {
             ("tenants", "tenant", true),
             ("fee", "fees", true),
             ("fee", "feel", false),
+            ("oiled", "oil", true),
+            ("oil", "oiling", true),
             ("Häuser", "Häusern", true),
             ("государство", "государства", true),
             ("2023", "2024", false),

@@ -125,6 +125,9 @@ pub struct Answer {
     pub citations: Vec<Citation>,
     /// Sentences of the answer that no citation supports; always empty for extractive answers.
     pub unsupported: Vec<String>,
+    /// Codes, years, names and numbers of the question that stand in none of the hits, as the question writes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_found: Vec<String>,
     /// The hits it was made from.
     pub hits: Vec<Hit>,
     /// What the language model took.

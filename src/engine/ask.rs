@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::Engine;
 use super::cite::Proofs;
 use super::search::{Clock, Retrieved, SearchError, millis};
-use crate::answer::{AnswerError, Answerer, Ask, Draft, judge};
+use crate::answer::{Admission, AnswerError, Answerer, Ask, Draft, admit, judge};
 use crate::config::{AnswerSettings, TenantSettings};
 use crate::domain::{Answer, Conversation, Degradation, Hit, IndexStamp, Outcome, Question, Timings, Usage};
 use crate::index::{IndexError, Snapshot};
@@ -22,6 +22,9 @@ const REWRITING: u32 = 3;
 /// Longest question that a model may write, characters.
 const LONGEST_QUESTION: usize = 1_000;
 
+/// Bytes at the begin of a document that are taken to say what the whole is about.
+const HEAD: usize = 1_000;
+
 /// A question whose evidence was found and judged; its answer is still to be written.
 #[derive(Debug, Clone)]
 pub struct Found {
@@ -31,7 +34,9 @@ pub struct Found {
     pub of_conversation: bool,
     /// The hits, best first.
     pub hits: Vec<Hit>,
-    /// Whether they are evidence enough for an answer.
+    /// Those of them that may answer, for the question's keys.
+    pub admission: Admission,
+    /// Whether these are evidence enough for an answer.
     pub enough: bool,
     /// Which generation was read.
     pub index: IndexStamp,
@@ -44,6 +49,13 @@ pub struct Found {
     model_time: Duration,
     /// What rewriting took.
     usage: Usage,
+}
+
+impl Found {
+    /// The hits that an answer may be made from.
+    pub(super) fn admitted(&self) -> Vec<Hit> {
+        self.admission.hits.iter().map(|at| self.hits[*at].clone()).collect()
+    }
 }
 
 /// How an answer that was told as it was written ended.
@@ -105,7 +117,9 @@ impl Engine {
         let found = self.find(snapshot, &question, &settings.retrieval, &mut clock).await?;
         let Retrieved { hits, index, degraded: lost } = found;
         degraded.extend(lost);
-        let evidence = judge(&question, &hits, settings.answer.min_score);
+        let admission = admit(&question.text, &hits, |hit| subject_of(snapshot, hit))?;
+        let admitted: Vec<&Hit> = admission.hits.iter().map(|at| &hits[*at]).collect();
+        let evidence = judge(&question, &admitted, settings.answer.min_score);
         if let Some(cosine) = evidence.cosine {
             metrics.top_score(cosine);
         }
@@ -113,6 +127,7 @@ impl Engine {
             question,
             of_conversation: conversation.is_some(),
             hits,
+            admission,
             enough: evidence.enough,
             index,
             degraded,
@@ -172,7 +187,8 @@ impl Engine {
         listener: Option<&Sender<String>>,
     ) -> Result<Told, SearchError> {
         let begun = Instant::now();
-        let (question, hits) = (found.question.clone(), found.hits.clone());
+        let question = found.question.clone();
+        let hits = found.admitted();
         let ask = Ask { question: &question, hits: &hits, settings, timeout: found.model_time };
         let said = if found.enough {
             self.speak(snapshot, ask, listener, &mut found.degraded).await?
@@ -289,6 +305,7 @@ impl<'a> Said<'a> {
             answered_by: self.by.name().to_owned(),
             citations: self.proofs.citations,
             unsupported: self.draft.unsupported,
+            not_found: found.admission.not_found,
             hits: found.hits,
             usage,
             timings_ms: found.timings_ms,
@@ -296,6 +313,25 @@ impl<'a> Said<'a> {
             degraded: found.degraded,
         }
     }
+}
+
+/// What a hit's document says of its subject beyond the hit: its passage, and the head of the whole.
+fn subject_of(snapshot: &Snapshot, hit: &Hit) -> Result<String, IndexError> {
+    let mut said = String::new();
+    if hit.passage.end > hit.passage.start {
+        said.extend(snapshot.text_at(&hit.document_id, hit.passage.start..hit.passage.end)?);
+    }
+    if hit.passage.start > 0 {
+        // A cut within a character reads nothing; no character is longer than four bytes.
+        for end in HEAD.min(hit.start)..HEAD.min(hit.start) + 4 {
+            if let Some(head) = snapshot.text_at(&hit.document_id, 0..end)? {
+                said.push('\n');
+                said.push_str(&head);
+                break;
+            }
+        }
+    }
+    Ok(said)
 }
 
 fn outcome(answer: &Answer) -> QueryOutcome {

@@ -11,6 +11,7 @@ mod command_line;
 mod crash;
 mod documents;
 mod embedding_behaviours;
+mod everyday_answers;
 mod everyday_api;
 mod everyday_pages;
 mod everyday_search;

@@ -38,7 +38,7 @@ pub struct EvidenceScores {
     pub refused_of_other_corpus: Option<f64>,
 }
 
-/// A question with its hits.
+/// A question with the hits that may answer it.
 type Asked = (Question, Vec<Hit>);
 
 /// Questions asked of an index, by whether it answers them.
@@ -76,7 +76,7 @@ impl Engine {
             }
             for min_score in THRESHOLDS {
                 let refused = |asked: &[Asked]| {
-                    let refused = asked.iter().filter(|(question, hits)| !judge(question, hits, min_score).enough);
+                    let refused = asked.iter().filter(|(question, hits)| is_refused(question, hits, min_score));
                     share(refused.count(), asked.len())
                 };
                 scores.push(EvidenceScores {
@@ -126,8 +126,13 @@ impl Engine {
         let (top_k, mode) = (settings.retrieval.top_k as u64, settings.retrieval.mode);
         let question = Question::parse(&judged.question, top_k, mode, None, LONGEST_QUESTION)?;
         let found = self.evidence(snapshot, question, None, settings, &unheard()?).await?;
-        Ok((found.question, found.hits))
+        let admitted = found.admitted();
+        Ok((found.question, admitted))
     }
+}
+
+fn is_refused(question: &Question, hits: &[Hit], min_score: f32) -> bool {
+    !judge(question, &hits.iter().collect::<Vec<_>>(), min_score).enough
 }
 
 impl Corpus {

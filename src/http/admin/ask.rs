@@ -94,6 +94,8 @@ pub struct Reply {
     pub citations: Vec<CitationCard>,
     /// Sentences that no citation supports.
     pub unsupported: Vec<Message>,
+    /// Terms of the question that stand nowhere.
+    pub not_found: Vec<String>,
     /// What did not work as set.
     pub degraded: Vec<Message>,
     /// Why it was searched by words alone; empty when meaning had a vote.
@@ -225,6 +227,7 @@ impl Reply {
             answered_by,
             citations: answer.citations.iter().map(|citation| CitationCard::new(tenant, citation, older)).collect(),
             unsupported: answer.unsupported.iter().map(|sentence| Message::new(sentence)).collect(),
+            not_found: answer.not_found.iter().map(|term| show::name(term)).collect(),
             degraded: answer.degraded.iter().map(|lost| Message::new(&lost.message)).collect(),
             no_vote: answer.index.no_vote.as_ref().map(|no_vote| Message::new(&no_vote.reason)).unwrap_or_default(),
             hits: answer.hits.iter().map(|hit| HitCard::new(tenant, hit, &answer.citations, older, more)).collect(),

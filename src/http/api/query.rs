@@ -139,6 +139,9 @@ pub struct QueryReply {
     chunks: Option<Vec<HitView>>,
     /// Sentences of the answer that no citation supports.
     unsupported: Vec<String>,
+    /// Codes, years, names and numbers of the question that stand in nothing that was found, as the question writes them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_found: Vec<String>,
     /// What the language model took.
     usage: UsageView,
     /// Milliseconds by stage, and `total`.
@@ -161,6 +164,7 @@ impl QueryReply {
             citations: answer.citations.into_iter().map(Into::into).collect(),
             chunks: with_chunks.then(|| answer.hits.into_iter().map(Into::into).collect()),
             unsupported: answer.unsupported,
+            not_found: answer.not_found,
             usage: answer.usage.into(),
             timings_ms: answer.timings_ms,
             index: answer.index.into(),

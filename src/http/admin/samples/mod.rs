@@ -254,6 +254,7 @@ fn answer(words: Words) -> Answer {
         answer: words.say("The notice period is three months for staff after probation, to the end of a quarter [1]. During probation it is two weeks [2]."),
         answered_by: words.say("extractive"),
         citations: vec![citation(1), other],
+        not_found: Vec::new(),
         unsupported: if words.hostile { vec![words.say("It is longer on Mondays.")] } else { Vec::new() },
         hits: vec![hit(1), foreign, hit(3)],
         usage: Usage::default(),

@@ -328,7 +328,13 @@ impl Gallery {
         let blank = AskForm { top_k: 3, ..AskForm::default() };
         let asked = AskForm { query: self.words.say("How long is the notice period?"), top_k: 3, ..AskForm::default() };
         let found = answer(self.words);
-        let none = Answer { outcome: Outcome::NoEvidence, answer: String::new(), citations: vec![], ..found.clone() };
+        let none = Answer {
+            outcome: Outcome::NoEvidence,
+            answer: String::new(),
+            citations: vec![],
+            not_found: vec!["HX-<b>4899".into()],
+            ..found.clone()
+        };
         let (generation, compare) = ("12".to_owned(), "11".to_owned());
         let looking_back = AskForm {
             generation,
