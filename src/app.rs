@@ -20,7 +20,7 @@ use crate::domain::Timestamp;
 use crate::embed::{Embedder, Embedders};
 use crate::engine::Engine;
 use crate::http::{self, HttpState};
-use crate::ingest::Extractor;
+use crate::ingest::{Extractor, probe_sandbox};
 use crate::ledger::Ledger;
 use crate::provider::Providers;
 use crate::rerank::Rerankers;
@@ -84,6 +84,7 @@ impl App {
             Some(worker) => worker,
             None => std::env::current_exe().context("cannot find this program's own path")?,
         };
+        check_sandbox(config.ingest.require_sandbox)?;
         let extractor = Extractor::new(&config.ingest, worker);
         let rerankers = Rerankers::new(providers.clone());
         let answerers = Answerers::new(providers);
@@ -180,6 +181,26 @@ async fn forget_old(ledger: Ledger, keep: KeepConfig, stop: CancellationToken) {
             }
         }
     }
+}
+
+/// Tells what this kernel lacks to confine the workers that read documents.
+///
+/// # Errors
+/// When it does not filter system calls and `required` says that it must.
+fn check_sandbox(required: bool) -> anyhow::Result<()> {
+    let sandbox = probe_sandbox();
+    if sandbox.holds() && sandbox.landlock {
+        return Ok(());
+    }
+    if required && !sandbox.holds() {
+        bail!("documents cannot be read safely here, and `ingest.require_sandbox` is set: {sandbox}");
+    }
+    tracing::warn!(
+        sandbox.seccomp,
+        sandbox.landlock,
+        "workers that read documents are confined less than they could be: {sandbox}"
+    );
+    Ok(())
 }
 
 /// Makes a folder that only this user can read.

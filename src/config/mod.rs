@@ -109,6 +109,8 @@ pub struct IngestConfig {
     pub max_text_bytes: usize,
     /// Workers at once.
     pub workers: usize,
+    /// Whether to refuse to start where the kernel does not filter the system calls of workers.
+    pub require_sandbox: bool,
 }
 
 /// Builds.
@@ -238,7 +240,13 @@ impl Default for AuthConfig {
 
 impl Default for IngestConfig {
     fn default() -> Self {
-        Self { worker_memory_mib: 512, worker_timeout: Duration::from_secs(15), max_text_bytes: 64 << 20, workers: 2 }
+        Self {
+            worker_memory_mib: 512,
+            worker_timeout: Duration::from_secs(15),
+            max_text_bytes: 64 << 20,
+            workers: 2,
+            require_sandbox: false,
+        }
     }
 }
 

@@ -35,6 +35,7 @@ pub struct Extractor {
     timeout: Duration,
     memory_mib: u64,
     max_text_bytes: usize,
+    require_sandbox: bool,
 }
 
 /// A worker's place, free again when it is dropped.
@@ -51,6 +52,7 @@ impl Extractor {
             timeout: config.worker_timeout,
             memory_mib: config.worker_memory_mib,
             max_text_bytes: config.max_text_bytes,
+            require_sandbox: config.require_sandbox,
         }
     }
 
@@ -124,6 +126,7 @@ impl Extractor {
             max_text_bytes: self.max_text_bytes,
             memory_mib: self.memory_mib,
             cpu_seconds: self.timeout.as_secs().max(1),
+            require_sandbox: self.require_sandbox,
         })?;
         for frame in [&request[..], bytes] {
             stdin.write_all(&frame_length(frame)?).await?;

@@ -17,6 +17,7 @@ mod error;
 mod extractor;
 mod protocol;
 mod readers;
+mod sandbox;
 mod sniff;
 mod splitter;
 mod worker;
@@ -24,6 +25,7 @@ mod worker;
 pub use error::ExtractError;
 pub use extractor::Extractor;
 pub use readers::{ReadLimits, extract_here};
+pub use sandbox::{Sandbox, probe as probe_sandbox};
 pub use splitter::split;
 pub use worker::run_worker;
 

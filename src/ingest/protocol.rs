@@ -16,6 +16,7 @@ pub(super) const MAX_HEADER_BYTES: usize = 32 << 20;
 
 /// What the worker is to do, sent ahead of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Default))]
 pub(super) struct Request {
     /// The document's file name; helps where content cannot tell formats apart.
     pub name: String,
@@ -25,6 +26,8 @@ pub(super) struct Request {
     pub memory_mib: u64,
     /// Processor time the worker allows itself, seconds.
     pub cpu_seconds: u64,
+    /// Whether it is to read nothing where the kernel does not filter its system calls.
+    pub require_sandbox: bool,
 }
 
 /// What the worker found, sent ahead of the text.

@@ -7,16 +7,9 @@ use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetError, RulesetStatus};
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
-
 use crate::ingest::protocol::{MAX_HEADER_BYTES, Request, pack, read_frame, write_frame};
+use crate::ingest::sandbox::confine;
 use crate::ingest::{ExtractError, ReadLimits, extract_here};
-
-/// Descriptors a worker may hold: input, output, errors. None is left to open a file or a socket with.
-const DESCRIPTORS: u64 = 3;
-/// The newest Landlock interface we know by name; older kernels apply what they have.
-const LANDLOCK: ABI = ABI::V5;
 
 /// Runs the worker: confines this process, reads one document from standard input, answers on standard output.
 ///
@@ -48,44 +41,13 @@ fn serve(
     output.flush()
 }
 
-/// Gives up, for good, what reading a document does not need.
-fn confine(request: &Request) -> io::Result<()> {
-    // A parent that dies cannot kill its worker when time is up.
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    limit(Resource::Core, 0)?;
-    limit(Resource::Fsize, 0)?;
-    limit(Resource::Nproc, 0)?;
-    limit(Resource::As, request.memory_mib << 20)?;
-    // A second between the two, as only the softer one names itself in the signal.
-    let cpu = Rlimit { current: Some(request.cpu_seconds), maximum: Some(request.cpu_seconds + 1) };
-    setrlimit(Resource::Cpu, cpu)?;
-    // Best effort: a kernel without Landlock is no reason not to serve, the other limits stand.
-    let _ = forbid_files_and_network();
-    // Last, as the step above needs a descriptor.
-    limit(Resource::Nofile, DESCRIPTORS)
-}
-
-fn limit(resource: Resource, most: u64) -> io::Result<()> {
-    Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
-}
-
-/// Closes the file system and the network to this thread; says how much of that the kernel knows.
-fn forbid_files_and_network() -> Result<RulesetStatus, RulesetError> {
-    let restricted = Ruleset::default()
-        .handle_access(AccessFs::from_all(LANDLOCK))?
-        .handle_access(AccessNet::from_all(LANDLOCK))?
-        .create()?
-        .restrict_self()?;
-    Ok(restricted.ruleset)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ingest::protocol::unpack;
 
     fn answer(name: &str, bytes: &[u8]) -> Result<crate::domain::Extracted, ExtractError> {
-        let request = Request { name: name.into(), max_text_bytes: 1 << 20, memory_mib: 512, cpu_seconds: 15 };
+        let request = Request { name: name.into(), max_text_bytes: 1 << 20, memory_mib: 512, ..Request::default() };
         let (mut input, mut output) = (Vec::new(), Vec::new());
         write_frame(&mut input, &serde_json::to_vec(&request).unwrap()).unwrap();
         write_frame(&mut input, bytes).unwrap();
@@ -107,37 +69,9 @@ mod tests {
     }
 
     #[test]
-    fn a_confined_thread_reaches_no_file_and_no_address() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
-        std::fs::write(&file, "text").unwrap();
-        // The rules bind the thread that asks for them and no other.
-        let attempts = std::thread::spawn(move || {
-            let status = forbid_files_and_network().unwrap();
-            let kinds = [
-                std::fs::read(&file).err(),
-                std::fs::write(&file, "other").err(),
-                std::fs::read_dir("/").err(),
-                std::net::TcpStream::connect(address).err(),
-                std::net::TcpListener::bind("127.0.0.1:0").err(),
-            ]
-            .map(|error| error.map(|error| error.kind()));
-            (status, kinds)
-        });
-        let (status, kinds) = attempts.join().unwrap();
-        if status == RulesetStatus::FullyEnforced {
-            assert_eq!(kinds, [Some(io::ErrorKind::PermissionDenied); 5]);
-        } else {
-            eprintln!("skipped: this kernel knows no Landlock, or an older one");
-        }
-    }
-
-    #[test]
     fn nothing_is_read_before_the_process_is_confined() {
         let mut wire = Vec::new();
-        let request = Request { name: String::new(), max_text_bytes: 1, memory_mib: 1, cpu_seconds: 1 };
+        let request = Request::default();
         write_frame(&mut wire, &serde_json::to_vec(&request).unwrap()).unwrap();
         let refuse = |_: &Request| Err(io::ErrorKind::PermissionDenied.into());
         let mut output = Vec::new();

@@ -32,7 +32,9 @@ async fn a_document_that_outgrows_the_workers_memory_fails_alone_and_says_so() {
 fn waiting_worker() -> Child {
     let mut command = Command::new(worker());
     let mut child = command.arg("extract-worker").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let limits = json!({ "name": "a.txt", "max_text_bytes": 1000, "memory_mib": 512, "cpu_seconds": 15 }).to_string();
+    let limits = json!({ "name": "a.txt", "max_text_bytes": 1000, "memory_mib": 512, "cpu_seconds": 15,
+                         "require_sandbox": true })
+    .to_string();
     let stdin = child.stdin.as_mut().unwrap();
     stdin.write_all(&u32::try_from(limits.len()).unwrap().to_be_bytes()).unwrap();
     stdin.write_all(limits.as_bytes()).unwrap();
@@ -49,24 +51,22 @@ fn allowed(limits: &str, name: &str) -> Option<u64> {
 async fn a_worker_has_given_up_its_rights_before_it_sees_its_document() {
     let mut child = waiting_worker();
     let process = format!("/proc/{}", child.id());
-    // The right to descriptors is the last it gives up.
-    let limits = eventually(|| async {
-        let limits = std::fs::read_to_string(format!("{process}/limits")).unwrap();
-        (allowed(&limits, "Max open files") == Some(3)).then_some(limits)
-    })
-    .await;
+    let status = || std::fs::read_to_string(format!("{process}/status")).unwrap();
+    // The right to most system calls is the last it gives up.
+    eventually(|| async { status().contains("Seccomp:\t2").then_some(()) }).await;
+    let limits = std::fs::read_to_string(format!("{process}/limits")).unwrap();
     let expected = [
         ("Max address space", 512 << 20),
         ("Max cpu time", 15),
         ("Max file size", 0),
         ("Max processes", 0),
+        ("Max open files", 3),
         ("Max core file size", 0),
     ];
     for (name, most) in expected {
         assert_eq!(allowed(&limits, name), Some(most), "{name}");
     }
-    let status = std::fs::read_to_string(format!("{process}/status")).unwrap();
-    assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    assert!(status().contains("NoNewPrivs:\t1"), "{}", status());
     child.kill().unwrap();
     child.wait().unwrap();
 }
