@@ -1,16 +1,17 @@
 //! One chat model of one OpenAI-compatible provider: messages in, words out.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_openai::types::chat::{
     ChatCompletionRequestMessage, ChatCompletionRequestSystemMessage, ChatCompletionRequestUserMessage,
     ChatCompletionStreamOptions, CreateChatCompletionRequest, ResponseFormat,
 };
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::AnswerError;
 use super::chunks::Chunks;
+use super::reply;
 use super::thoughts::Thoughts;
 use crate::config::ModelRef;
 use crate::domain::Usage;
@@ -18,7 +19,7 @@ use crate::provider::{CallError, Line, Request, Urgency};
 use crate::telemetry::{self, CallOutcome, Calls};
 
 /// Largest reply that is read; the longest answers in use are a tenth of it.
-const MAX_BYTES: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 /// Largest stream that is read: every few characters come in some hundred bytes of JSON.
 const MAX_STREAM_BYTES: usize = 16 << 20;
 /// Longest text that is taken of a reply, characters: some ten pages.
@@ -34,6 +35,8 @@ pub(super) struct Chat {
     model: String,
     /// None when `carrel.toml` has no provider of that name.
     provider: Option<Line>,
+    /// Whether a reply has begun with thoughts that no opening sign announced.
+    thinks_aloud: AtomicBool,
 }
 
 /// What a model is asked.
@@ -60,31 +63,11 @@ pub(super) struct Completion {
     pub usage: Usage,
 }
 
-/// What is read of a reply. Servers differ in the rest, and async-openai's own type insists on it.
-#[derive(Deserialize)]
-struct Reply {
-    choices: Vec<Choice>,
-    #[serde(default)]
-    usage: Option<Usage>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    message: Message,
-    #[serde(default)]
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    #[serde(default)]
-    content: Option<String>,
-}
-
 impl Chat {
     /// Asks `provider` for `model.model`; touches no network.
     pub(super) fn new(provider: Option<Line>, model: &ModelRef) -> Self {
-        Self { name: model.to_string(), model: model.model.clone(), provider }
+        let thinks_aloud = AtomicBool::new(false);
+        Self { name: model.to_string(), model: model.model.clone(), provider, thinks_aloud }
     }
 
     /// `<provider>/<model>`.
@@ -100,6 +83,16 @@ impl Chat {
         self.provider.as_ref().is_some_and(knows)
     }
 
+    /// Whether the model is known to begin with thoughts that only their end tells: then a stream waits for it.
+    pub(super) fn thinks_aloud(&self) -> bool {
+        self.thinks_aloud.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it does.
+    pub(super) fn note_thinking_aloud(&self) {
+        self.thinks_aloud.store(true, Ordering::Relaxed);
+    }
+
     /// Asks, and waits for the whole reply at most `timeout`.
     pub(super) async fn complete(&self, prompt: Prompt, timeout: Duration) -> Result<Completion, AnswerError> {
         let completion = self.ask(prompt, timeout).await;
@@ -112,9 +105,7 @@ impl Chat {
         let request = self.request(prompt, provider, false)?;
         let answer = provider.ask(PATH, request, Urgency::Now, timeout, MAX_BYTES).await;
         let answer = answer.map_err(|error| self.error(error))?;
-        let reply = serde_json::from_slice(&answer)
-            .map_err(|_| self.invalid("it is no JSON of the shape of OpenAI's chat completions"))?;
-        self.read(reply)
+        self.read(&answer)
     }
 
     /// Asks, and takes the reply as it comes, whole within `timeout`.
@@ -183,22 +174,46 @@ impl Chat {
         }
     }
 
-    fn read(&self, reply: Reply) -> Result<Completion, AnswerError> {
-        let choice = reply.choices.into_iter().next().ok_or_else(|| self.invalid("it holds no choice"))?;
-        let text = Thoughts::default().leave_out(&choice.message.content.unwrap_or_default());
-        let cut = self.ended_cut(choice.finish_reason.as_deref())?;
+    fn read(&self, body: &[u8]) -> Result<Completion, AnswerError> {
+        let reply = reply::read_body(body)
+            .ok_or_else(|| self.invalid("it is no JSON of the shape of OpenAI's chat completions"))?;
+        if reply.fails {
+            return Err(self.invalid("it is an error and no answer"));
+        }
+        if reply.refuses {
+            return Err(self.unavailable("it declined to answer"));
+        }
+        let text = self.without_thoughts(&reply.words);
+        let cut = self.ended_cut(reply.finish.as_deref())?;
         match &text {
-            _ if text.trim().is_empty() => Err(self.invalid("the answer is empty")),
+            _ if text.trim().is_empty() => Err(self.empty(cut)),
             _ if text.chars().nth(MAX_CHARS).is_some() => Err(self.invalid("the answer is too long")),
             _ => Ok(Completion { text, cut, usage: reply.usage.unwrap_or_default() }),
         }
+    }
+
+    fn without_thoughts(&self, words: &str) -> String {
+        let mut thoughts = Thoughts::default();
+        let (first, last) = (thoughts.hear(words), thoughts.end());
+        if first.unsaid || last.unsaid {
+            self.note_thinking_aloud();
+        }
+        if last.unsaid { last.words } else { first.words + &last.words }
+    }
+
+    /// A reply without an answer. One that the limit of model tokens ended was thoughts alone.
+    pub(super) fn empty(&self, cut: bool) -> AnswerError {
+        self.invalid(match cut {
+            true => "it thought until `answer.max_output_tokens` ended it, before it answered",
+            false => "the answer is empty",
+        })
     }
 
     /// Whether a reply that ended for this reason was cut by the limit of model tokens.
     pub(super) fn ended_cut(&self, reason: Option<&str>) -> Result<bool, AnswerError> {
         match reason {
             Some("content_filter") => Err(self.unavailable("its content filter stopped the answer")),
-            reason => Ok(reason == Some("length")),
+            reason => Ok(reason.is_some_and(|reason| matches!(reason, "length" | "max_tokens" | "MAX_TOKENS"))),
         }
     }
 

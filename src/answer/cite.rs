@@ -1,20 +1,15 @@
 //! Holds a model's reply against the passages it was given.
 //!
-//! A marker in the reply is a claim, no proof. Each sentence with one gets the best fitting span of that passage as its
-//! quote; where the sentence and the passage share no words, the marker goes. A sentence without a marker that a passage
-//! clearly says gets one. What is left without a quote is told as unsupported.
+//! A marker in the reply is a claim, no proof. Each sentence with one gets the spans of that passage that prove it
+//! ([`super::proof`]); where none do, the marker goes. A sentence without a marker that a passage clearly says gets one.
+//! What is left without a quote is told as unsupported.
 
-use super::pieces::{Kind, Piece, pieces};
+use super::markers::{self, Markers};
+use super::pieces::{Piece, pieces};
+use super::proof::{Proof, Sources};
 use super::sentences::Sentences;
-use super::tables::Cut;
-use super::terms::Terms;
 use super::{Claim, Draft, plain};
 use crate::domain::{Hit, Usage};
-
-/// Share of a sentence's words that a passage must have to be its source when the model named none.
-const CLEARLY_SAID: f32 = 0.6;
-/// Words of a sentence that must be found then, so that two common ones are no proof.
-const CLEARLY_SAID_WORDS: u32 = 3;
 
 /// Makes a draft of a model's `reply` about `hits`: markers are 1..n in order of appearance, each with a claim whose quote
 /// is the hit's text at its range.
@@ -29,6 +24,7 @@ pub(super) fn check(reply: &str, hits: &[Hit], usage: Usage) -> Draft {
 /// whole.
 pub(super) struct Checker<'a> {
     sources: Sources<'a>,
+    markers: Markers,
     reply: Sentences,
     stream: plain::Stream,
     /// Claims made so far.
@@ -37,32 +33,83 @@ pub(super) struct Checker<'a> {
     ahead: String,
     /// Whether a sentence was shown whole.
     begun: bool,
+    /// A line that may announce a list of sources, which is left out, until the next line tells.
+    list: Option<String>,
 }
 
 impl<'a> Checker<'a> {
     pub(super) fn new(hits: &'a [Hit]) -> Self {
-        let (reply, stream) = (Sentences::default(), plain::Stream::new());
-        Self { sources: Sources::new(hits), reply, stream, claims: Vec::new(), ahead: String::new(), begun: false }
+        Self {
+            sources: Sources::new(hits),
+            markers: Markers::of(hits),
+            reply: Sentences::default(),
+            stream: plain::Stream::new(),
+            claims: Vec::new(),
+            ahead: String::new(),
+            begun: false,
+            list: None,
+        }
     }
 
     /// Takes what came of the reply; returns the sentences that are whole now, checked, and the first words of the next,
     /// as far as nothing can change them any more.
     pub(super) fn take(&mut self, words: &str) -> Draft {
-        self.reply.push(words);
+        let words = self.markers.push(words);
         let mut draft = Draft::default();
-        while let Some(sentence) = self.reply.next() {
-            self.sentence(&sentence, &mut draft);
+        self.read(&words, &mut draft);
+        if self.list.is_none() {
+            self.first_words(&mut draft);
         }
-        self.first_words(&mut draft);
         draft
+    }
+
+    fn read(&mut self, words: &str, draft: &mut Draft) {
+        self.reply.push(words);
+        while let Some(sentence) = self.reply.next() {
+            self.line(&sentence, draft);
+        }
     }
 
     /// The rest, once nothing more will come.
     pub(super) fn finish(&mut self) -> Draft {
         let mut draft = Draft::default();
+        let words = self.markers.end();
+        self.read(&words, &mut draft);
         let rest = self.reply.rest();
-        self.sentence(&rest, &mut draft);
+        self.line(&rest, &mut draft);
+        // An announcement of nothing.
+        self.list = None;
         draft
+    }
+
+    /// Takes a sentence or a line, unless it is of a list of sources: the citations are that list.
+    fn line(&mut self, sentence: &str, draft: &mut Draft) {
+        if self.is_source(sentence) {
+            self.list.get_or_insert_default();
+            return;
+        }
+        if let Some(announced) = self.list.take().filter(|announced| !announced.is_empty()) {
+            self.sentence(&announced, draft);
+        }
+        if announces_sources(sentence) {
+            self.list = Some(sentence.to_owned());
+            return;
+        }
+        self.sentence(sentence, draft);
+    }
+
+    /// Whether a line names a passage and says no more than what that passage is called.
+    fn is_source(&self, line: &str) -> bool {
+        let words = line.trim().trim_start_matches(['-', '*', '•', ' ']);
+        let named = words.trim_start_matches(markers::is_marker);
+        let Some(marker) = words.chars().next().and_then(markers::number).filter(|_| named.len() < words.len()) else {
+            return false;
+        };
+        let number = usize::try_from(marker % markers::DOCUMENT).unwrap_or_default();
+        let Some(hit) = number.checked_sub(1).and_then(|hit| self.sources.hits.get(hit)) else { return false };
+        let name = named.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        let names = [hit.title.as_str(), hit.heading.as_str(), hit.document_id.as_str()];
+        name.is_empty() || names.iter().any(|known| !known.is_empty() && known.to_lowercase() == name)
     }
 
     /// Shows what is new of the words that are settled.
@@ -94,12 +141,15 @@ impl<'a> Checker<'a> {
             text.push_str(&reply.text[last..sentence.end]);
             last = sentence.end;
             let named = reply.markers.iter().filter(|(place, _)| owner(&sentences, *place) == Some(at));
-            let named: Vec<u32> = named.map(|(_, number)| *number).collect();
-            let spans = self.sources.spans(words, &named);
-            if spans.is_empty() && says_something(words) {
+            let mut named: Vec<u32> = named.map(|(_, number)| *number).collect();
+            if named.is_empty() {
+                named = markers::mentioned(words);
+            }
+            let proofs = self.sources.prove(words, &named);
+            if proofs.is_empty() && says_something(words) {
                 draft.unsupported.push(plain::inert(words));
             }
-            let set = self.claim_all(spans, draft);
+            let set = self.claim_all(proofs, draft);
             if !set.is_empty() {
                 text.push(' ');
                 text.extend(set.into_iter().map(plain::mark));
@@ -121,12 +171,12 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The markers of the claims on these spans, each once.
-    fn claim_all(&mut self, spans: Vec<(usize, Piece)>, draft: &mut Draft) -> Vec<u32> {
+    /// The markers of the claims on these proofs, each once.
+    fn claim_all(&mut self, proofs: Vec<Proof>, draft: &mut Draft) -> Vec<u32> {
         let mut set: Vec<u32> = Vec::new();
-        for (hit, span) in spans {
+        for proof in proofs {
             let known = self.claims.len();
-            let marker = claim(&mut self.claims, self.sources.hits, hit, span);
+            let marker = claim(&mut self.claims, self.sources.hits, proof);
             draft.claims.extend(self.claims[known..].iter().cloned());
             if !set.contains(&marker) {
                 set.push(marker);
@@ -143,13 +193,37 @@ fn owner(sentences: &[Piece], place: usize) -> Option<usize> {
     begun.or_else(next).or_else(|| sentences.len().checked_sub(1))
 }
 
+/// Whether a line announces a list of sources.
+fn announces_sources(line: &str) -> bool {
+    const NAMES: [&str; 14] = [
+        "sources",
+        "source",
+        "references",
+        "citations",
+        "footnotes",
+        "quellen",
+        "quellenangaben",
+        "références",
+        "fuentes",
+        "fonti",
+        "fontes",
+        "bronnen",
+        "källor",
+        "kilder",
+    ];
+    let name = line.trim().trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let marked = line.trim().ends_with([':', '*']) || line.trim().starts_with(['#', '*']);
+    marked && NAMES.contains(&name.as_str())
+}
+
 /// Whether words of a reply are a statement that would need support. A heading is one too: it may say anything.
 fn says_something(words: &str) -> bool {
     !words.ends_with([':', '：']) && words.contains(char::is_alphabetic)
 }
 
 /// The number of the claim on this span, a new one if it is the first.
-fn claim(claims: &mut Vec<Claim>, hits: &[Hit], hit: usize, span: Piece) -> u32 {
+fn claim(claims: &mut Vec<Claim>, hits: &[Hit], proof: Proof) -> u32 {
+    let (hit, span, translated) = (proof.hit, proof.span, proof.translated);
     let base = hits[hit].start;
     let (start, end) = (base + span.start, base + span.end);
     if let Some(known) = claims.iter().find(|claim| (claim.hit, claim.start, claim.end) == (hit, start, end)) {
@@ -157,65 +231,8 @@ fn claim(claims: &mut Vec<Claim>, hits: &[Hit], hit: usize, span: Piece) -> u32 
     }
     let marker = u32::try_from(claims.len()).unwrap_or(u32::MAX).saturating_add(1);
     let quote = hits[hit].text[span.start..span.end].to_owned();
-    claims.push(Claim { marker, hit, start, end, quote });
+    claims.push(Claim { marker, hit, start, end, quote, translated });
     marker
-}
-
-/// The passages in pieces.
-struct Sources<'a> {
-    hits: &'a [Hit],
-    cuts: Vec<Cut<'a>>,
-}
-
-/// How well a span supports a sentence.
-#[derive(Clone, Copy)]
-struct Support {
-    span: Piece,
-    share: f32,
-    found: u32,
-    numbers: bool,
-}
-
-impl<'a> Sources<'a> {
-    fn new(hits: &'a [Hit]) -> Self {
-        Self { hits, cuts: hits.iter().map(Cut::of).collect() }
-    }
-
-    /// The spans that support a sentence, of the passages with these numbers (from 1), or of any if there are none.
-    fn spans(&self, sentence: &str, named: &[u32]) -> Vec<(usize, Piece)> {
-        let terms = Terms::of(sentence);
-        let named = named.iter().filter_map(|number| usize::try_from(*number).ok()?.checked_sub(1));
-        let named: Vec<(usize, Support)> =
-            named.filter_map(|hit| Some((hit, self.best(hit, &terms)?))).filter(|(_, best)| best.found > 0).collect();
-        if !named.is_empty() {
-            return named.into_iter().map(|(hit, best)| (hit, best.span)).collect();
-        }
-        let any = (0..self.hits.len()).filter_map(|hit| Some((hit, self.best(hit, &terms)?)));
-        let clear =
-            any.filter(|(_, best)| best.share >= CLEARLY_SAID && best.found >= CLEARLY_SAID_WORDS && best.numbers);
-        clear
-            .max_by(|(_, a), (_, b)| a.share.total_cmp(&b.share))
-            .map(|(hit, best)| (hit, best.span))
-            .into_iter()
-            .collect()
-    }
-
-    /// The span of a passage that has most of the sentence's words; the shortest of equals. `None` for an unknown passage.
-    fn best(&self, hit: usize, terms: &Terms) -> Option<Support> {
-        let cut = self.cuts.get(hit)?;
-        let spans = cut.pieces.iter().zip(&cut.columns).filter(|(span, _)| span.kind != Kind::Heading);
-        let supports = spans.map(|(span, columns)| {
-            let (own, _) = terms.find(cut.words(*span));
-            // A row says what it says of its columns.
-            let mask = if own == 0 { own } else { own | terms.find(columns).0 };
-            let numbers = terms.has_all_numbers(mask);
-            Support { span: *span, share: terms.share(mask), found: mask.count_ones(), numbers }
-        });
-        supports.reduce(|best, next| {
-            let shorter = next.span.end - next.span.start < best.span.end - best.span.start;
-            if next.share > best.share || next.share >= best.share && shorter { next } else { best }
-        })
-    }
 }
 
 #[cfg(test)]

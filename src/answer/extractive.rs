@@ -347,7 +347,14 @@ fn write(mut chosen: Vec<Candidate>, cuts: &[Cut]) -> Draft {
         // Writing to a string cannot fail.
         let _ = write!(draft.text, "{shown} [{marker}]");
         let quote = hit.text[start..end].to_owned();
-        draft.claims.push(Claim { marker, hit: run.hit, start: hit.start + start, end: hit.start + end, quote });
+        draft.claims.push(Claim {
+            marker,
+            hit: run.hit,
+            start: hit.start + start,
+            end: hit.start + end,
+            quote,
+            translated: false,
+        });
     }
     draft
 }

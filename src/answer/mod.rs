@@ -10,13 +10,17 @@ mod cite;
 mod dates;
 mod evidence;
 mod extractive;
+mod facts;
 mod key_words;
 mod keys;
+mod markers;
 mod openai;
 mod pieces;
 mod plain;
 mod prompt;
+mod proof;
 mod registry;
+mod reply;
 mod rewrite;
 mod sentences;
 mod signs;
@@ -98,6 +102,8 @@ pub struct Claim {
     pub end: usize,
     /// What must stand there.
     pub quote: String,
+    /// Whether the sentence is in another language than the quote, so that its words could not be held against it.
+    pub translated: bool,
 }
 
 /// Why there is no answer.

@@ -11,6 +11,7 @@ use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use super::chat::{Chat, Prompt};
 use super::chunks::{Chunks, Said};
 use super::cite::{self, Checker};
+use super::structured::Asked;
 use super::{AnswerError, Answerer, Ask, Draft, prompt, structured};
 
 /// Lets one chat model write.
@@ -38,10 +39,14 @@ impl OpenAiAnswerer {
     async fn ask_once(&self, ask: Ask<'_>) -> Result<Draft, AnswerError> {
         let (system, user) = prompt::messages(&ask);
         let format = self.chat.knows_schemas().then(structured::format);
-        let wanted = format.is_some();
+        let asked = if format.is_some() { Asked::Schema } else { Asked::Words };
         let max_tokens = ask.settings.max_output_tokens;
         let reply = self.chat.complete(Prompt { system, user, max_tokens, format }, ask.timeout).await?;
-        let text = if wanted { structured::read(&reply.text) } else { Some(reply.text) };
+        let text = if asks_for_json(&ask) && asked == Asked::Words {
+            Some(reply.text)
+        } else {
+            structured::read(&reply.text, asked)
+        };
         let text = text.ok_or_else(|| self.chat.invalid("it is no JSON of the schema that was asked for"))?;
         let mut draft = cite::check(&text, ask.hits, reply.usage);
         if reply.cut {
@@ -67,7 +72,8 @@ impl OpenAiAnswerer {
         let prompt = Prompt { system, user, max_tokens: ask.settings.max_output_tokens, format: None };
         let chunks = self.chat.stream(prompt, ask.timeout).await?;
         let checker = Checker::new(ask.hits);
-        Ok(Telling { chat: &self.chat, chunks, checker, spoke: false, ended: None, shown: None })
+        let begin = (!asks_for_json(&ask)).then(String::new);
+        Ok(Telling { chat: &self.chat, chunks, checker, begin, spoke: false, ended: None, shown: None })
     }
 }
 
@@ -136,6 +142,8 @@ struct Telling<'a> {
     chat: &'a Chat,
     chunks: Chunks<'a>,
     checker: Checker<'a>,
+    /// Its begin, while that may be JSON, which is read once it is whole.
+    begin: Option<String>,
     /// Whether any word has come.
     spoke: bool,
     /// How it ended, once all parts are given.
@@ -154,13 +162,13 @@ impl Telling<'_> {
         let draft = match self.chunks.next().await {
             Ok(Said::Words(words)) => {
                 self.spoke |= !words.trim().is_empty();
-                self.checker.take(&words)
+                self.take(words)
             }
             Err(error) if !self.spoke => return Err(error),
-            Ok(Said::End { .. }) if !self.spoke => return Err(self.chat.invalid("the answer is empty")),
+            Ok(Said::End { cut, .. }) if !self.spoke => return Err(self.chat.empty(cut)),
             Ok(Said::End { cut, usage }) => {
                 self.ended = Some(Ok(()));
-                let mut last = Draft { usage, ..self.checker.finish() };
+                let mut last = Draft { usage, ..self.finish() };
                 if cut {
                     tell_cut(&mut last);
                 }
@@ -168,11 +176,35 @@ impl Telling<'_> {
             }
             Err(error) => {
                 self.ended = Some(Err(error));
-                self.checker.finish()
+                self.finish()
             }
         };
         Ok(Some((Draft { shown: self.shown, ..draft }, self)))
     }
+
+    /// Checks what came, unless it may be the begin of JSON.
+    fn take(&mut self, words: String) -> Draft {
+        let Some(mut begin) = self.begin.take() else { return self.checker.take(&words) };
+        begin.push_str(&words);
+        if structured::may_be_json(&begin) {
+            self.begin = Some(begin);
+            return Draft::default();
+        }
+        self.checker.take(&begin)
+    }
+
+    fn finish(&mut self) -> Draft {
+        let begin = self.begin.take().unwrap_or_default();
+        let begin = structured::read(&begin, Asked::Words).unwrap_or(begin);
+        let mut last = self.checker.take(&begin);
+        last.join(self.checker.finish());
+        last
+    }
+}
+
+/// Whether a question is about JSON, so that an answer in JSON is what was asked for.
+fn asks_for_json(ask: &Ask<'_>) -> bool {
+    ask.question.text.to_lowercase().contains("json")
 }
 
 /// Says that a text stops where the limit of output tokens cut it, so that it does not pass for whole.

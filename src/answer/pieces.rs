@@ -3,6 +3,8 @@
 //! Knows as much of Markdown as is needed to leave its signs out of quotes, and sentence ends of many scripts. Written
 //! for prose with wrapped lines, where Unicode's own sentence rules (UAX 29) end a sentence at every line.
 
+use super::markers::is_marker;
+
 /// Longest piece, bytes; a longer sentence is cut at a space.
 pub(super) const MAX_BYTES: usize = 600;
 
@@ -279,6 +281,7 @@ fn closing_length(rest: &str) -> usize {
     while let Some(c) = rest[length..].chars().next() {
         let closes = ends_where_space_follows(c)
             || ends_anywhere(c)
+            || is_marker(c)
             || matches!(c, '"' | '\'' | '”' | '’' | '»' | '」' | '』' | '）' | ')' | ']' | '*' | '_' | '`');
         length += match c {
             _ if closes => c.len_utf8(),

@@ -7,12 +7,14 @@
 
 use std::fmt::Write as _;
 
+use super::markers;
+
 /// What a [`reply`] holds.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Plain {
     /// The words; not yet [`inert`].
     pub text: String,
-    /// The `[n]` that were taken out, each with its place in `text`.
+    /// The markers that were taken out, each with its place in `text` and the number of its passage.
     pub markers: Vec<(usize, u32)>,
 }
 
@@ -21,12 +23,12 @@ pub(super) struct Plain {
 enum Author {
     /// A piece of a document: goes on one line, its `[1]` become `(1)`.
     Document,
-    /// A model: its lines stay, its `[1]` are markers, its addresses are no corpus of anybody's.
+    /// A model: its lines stay, its markers were read by [`markers`], its addresses are no corpus of anybody's.
     Model,
 }
 
-/// Longest group of markers that is read as such, bytes.
-const LONGEST_MARKER: usize = 48;
+/// Longest number of a note, bytes.
+const LONGEST_NOTE: usize = 48;
 /// Longest label or target of a link, characters.
 const LONGEST_LINK: usize = 512;
 
@@ -69,16 +71,6 @@ impl Stream {
         part.chars().for_each(|c| self.0.put(c));
         self.0.out.get(shown..).unwrap_or_default().to_owned()
     }
-}
-
-/// Length of a marker of any form at the start of `text`, or 0.
-pub(super) fn marker_length(text: &str) -> usize {
-    markers(text).map_or(0, |(length, _)| length)
-}
-
-/// Whether `text` begins like a marker whose end has not come yet.
-pub(super) fn may_become_a_marker(text: &str) -> bool {
-    text.starts_with(['[', '【', '［']) && text.len() < LONGEST_MARKER && !text.contains([']', '】', '］'])
 }
 
 /// The character that stands for marker `number` until [`set_marks`]. No text of others holds it.
@@ -127,6 +119,7 @@ impl<'a> Scanner<'a> {
             let taken = match c {
                 '!' => self.image(),
                 '[' | '【' | '［' => self.bracket(),
+                c if self.author == Author::Model && markers::is_marker(c) => self.marker(),
                 '\n' => self.line_break(),
                 '`' => self.backticks(),
                 '*' | '~' if !self.in_code => self.emphasis(c),
@@ -178,22 +171,20 @@ impl<'a> Scanner<'a> {
     /// `![words](address)`, `![words][name]`: nothing of it stays.
     fn image(&mut self) -> usize {
         let Some(label) = label(&self.rest()[1..]) else { return 0 };
-        1 + label + target(&self.rest()[1 + label..])
+        1 + label + target(&self.rest()[1 + label..], self.author)
     }
 
-    /// A marker, or the words of a link without its target.
+    /// The words of a link without its target; in a document also the number of a note.
     fn bracket(&mut self) -> usize {
         let rest = self.rest();
-        if let Some((length, numbers)) = markers(rest) {
-            let whole = length + address(&rest[length..]);
-            match self.author {
-                Author::Model => self.take_markers(&numbers, &rest[whole..]),
-                Author::Document => self.parenthesise(&rest[..length]),
-            }
-            return whole;
+        if self.author == Author::Document
+            && let Some(length) = note(rest)
+        {
+            self.parenthesise(&rest[..length]);
+            return length + address(&rest[length..]);
         }
         let Some(label) = label(rest) else { return 0 };
-        let target = target(&rest[label..]);
+        let target = target(&rest[label..], self.author);
         if target == 0 {
             return 0;
         }
@@ -208,12 +199,19 @@ impl<'a> Scanner<'a> {
         self.keep(')');
     }
 
-    fn take_markers(&mut self, numbers: &[u32], next: &str) {
+    /// Takes a marker out, with an address that would make a link of it and the space ahead.
+    fn marker(&mut self) -> usize {
+        let rest = self.rest();
+        let mut chars = rest.chars();
+        let number = chars.next().and_then(markers::number);
+        let behind = chars.as_str();
+        let length = rest.len() - behind.len() + address(behind);
         let end = self.out.text.trim_end_matches(' ').len();
-        if !without_markers(next).starts_with(char::is_alphanumeric) {
+        if !without_markers(&rest[length..]).starts_with(char::is_alphanumeric) {
             self.out.text.truncate(end);
         }
-        self.out.markers.extend(numbers.iter().map(|number| (end, *number)));
+        self.out.markers.extend(number.map(|number| (end, number)));
+        length
     }
 
     /// The signs that begin a line of Markdown go; in one-line text so does the break.
@@ -337,12 +335,12 @@ fn label(text: &str) -> Option<usize> {
     enclosed(text, '[', ']')
 }
 
-/// Length of what a link points at, at the start of `text`: `(address)` or `[name]`.
-fn target(text: &str) -> usize {
-    match markers(text) {
-        Some(_) => 0,
-        None => address(text).max(label(text).unwrap_or(0)),
+/// Length of what a link points at, at the start of `text`: `(address)` or `[name]`, which in a document may be a note.
+fn target(text: &str, author: Author) -> usize {
+    if author == Author::Document && note(text).is_some() {
+        return 0;
     }
+    address(text).max(label(text).unwrap_or(0))
 }
 
 /// Length of `(address)` at the start of `text`, or 0.
@@ -372,42 +370,34 @@ fn enclosed(text: &str, open: char, close: char) -> Option<usize> {
     None
 }
 
-/// Reads `[1]`, `[1, 2]`, `[2-4]`, `【3】`, `[^1]` and `【1†source】` at the start of `text`: length and numbers.
-fn markers(text: &str) -> Option<(usize, Vec<u32>)> {
-    let close = match text.chars().next()? {
+/// Length of the number of a note at the start of a document's `text`: `[1]`, `[1, 2]`, `[2-4]`, `【3】`, `[^1]`.
+fn note(text: &str) -> Option<usize> {
+    let open = text.chars().next()?;
+    let close = match open {
         '[' => ']',
         '【' => '】',
         '［' => '］',
         _ => return None,
     };
-    let open = text.chars().next().map_or(0, char::len_utf8);
-    let end = text[..text.floor_char_boundary(LONGEST_MARKER)].find(close)?;
-    let inner = text[open..end].trim().trim_start_matches('^');
+    let end = text[..text.floor_char_boundary(LONGEST_NOTE)].find(close)?;
+    let inner = text[open.len_utf8()..end].trim().trim_start_matches('^');
     let inner = inner.split('†').next().unwrap_or(inner);
-    let mut numbers = Vec::new();
-    for part in inner.split([',', ';', '，', '、']) {
-        let (first, last) = part.split_once(['-', '–']).unwrap_or((part, part));
-        let (first, last) = (number(first)?, number(last)?);
-        if last < first || last - first > 20 {
-            return None;
-        }
-        numbers.extend(first..=last);
-    }
-    Some((end + close.len_utf8(), numbers))
+    let is_number = |text: &str| {
+        let text = text.trim();
+        (1..=3).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+    };
+    let numbers = inner.split([',', ';', '，', '、', '-', '–']).all(is_number);
+    numbers.then_some(end + close.len_utf8())
 }
 
 /// What follows the markers at the start of `text` and all that is not shown.
 fn without_markers(text: &str) -> &str {
-    let mut rest = text.trim_start_matches(is_invisible);
-    while let Some((length, _)) = markers(rest) {
-        rest = rest[length + address(&rest[length..])..].trim_start_matches(is_invisible);
+    let unseen = |c: char| is_invisible(c) && !markers::is_marker(c);
+    let mut rest = text.trim_start_matches(unseen);
+    while let Some(behind) = rest.strip_prefix(markers::is_marker) {
+        rest = behind[address(behind)..].trim_start_matches(unseen);
     }
     rest
-}
-
-fn number(text: &str) -> Option<u32> {
-    let text = text.trim();
-    ((1..=3).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
 #[cfg(test)]

@@ -41,7 +41,8 @@ pub(super) async fn standalone(
 ) -> Result<Standalone, AnswerError> {
     let (system, user) = (RULES.to_owned(), transcript(conversation));
     let reply = chat.complete(Prompt { system, user, max_tokens: MAX_TOKENS, format: None }, timeout).await?;
-    let question = question(&reply.text).filter(|question| !reply.cut && question.chars().count() <= max_chars);
+    let question = question(&reply.text, conversation.question())
+        .filter(|question| !reply.cut && question.chars().count() <= max_chars);
     let question = question.ok_or_else(|| chat.invalid("it wrote no question of a usable length"))?;
     Ok(Standalone { question, usage: reply.usage })
 }
@@ -63,11 +64,136 @@ fn transcript(conversation: &Conversation) -> String {
     text
 }
 
-/// The question in a model's reply: its first line with words, without the quotes that some models put around it.
-fn question(reply: &str) -> Option<String> {
-    let line = reply.lines().map(str::trim).find(|line| line.contains(char::is_alphanumeric))?;
-    let line = line.strip_prefix('"').and_then(|line| line.strip_suffix('"')).unwrap_or(line);
-    Some(line.chars().filter(|c| !is_invisible(*c)).collect::<String>().trim().to_owned())
+/// Words that models put ahead of a question: in a label, one of them stands.
+const LABELS: [&str; 22] = [
+    "question",
+    "query",
+    "rewritten",
+    "rewrite",
+    "standalone",
+    "reformulated",
+    "rephrased",
+    "search",
+    "frage",
+    "umformuliert",
+    "umformulierte",
+    "reformulée",
+    "pregunta",
+    "reformulada",
+    "domanda",
+    "pergunta",
+    "vraag",
+    "fråga",
+    "spørgsmål",
+    "otázka",
+    "pytanie",
+    "вопрос",
+];
+/// Longest label, words; a longer text ahead of a colon belongs to the question.
+const LABEL_WORDS: usize = 8;
+/// How replies begin that greet first.
+const GREETINGS: [&str; 14] = [
+    "sure",
+    "certainly",
+    "of course",
+    "okay",
+    "ok",
+    "here is",
+    "here's",
+    "here you go",
+    "gerne",
+    "natürlich",
+    "bien sûr",
+    "claro",
+    "certo",
+    "got it",
+];
+/// How questions and requests begin where no question mark ends them.
+const ASKING: [&str; 38] = [
+    "who", "what", "when", "where", "why", "how", "which", "whose", "is", "are", "was", "does", "do", "did", "can",
+    "may", "tell", "explain", "show", "describe", "list", "give", "wer", "was", "wann", "wo", "warum", "wie", "welche",
+    "quand", "quel", "quelle", "comment", "cuándo", "qué", "cómo", "quando", "come",
+];
+
+/// The question in a model's reply, without what some models put around it: greetings, labels, quotes, fences, reasons. None
+/// where it answers `message` instead of rewriting it.
+fn question(reply: &str, message: &str) -> Option<String> {
+    let reply: String = reply.chars().filter(|c| *c == '\n' || !is_invisible(*c)).collect();
+    let reply = of_json(&reply).unwrap_or(reply);
+    let lines = reply.lines().filter(|line| !line.trim_start().starts_with("```")).map(bare);
+    let lines: Vec<String> = lines.filter(|line| line.contains(char::is_alphanumeric)).collect();
+    let asks = |line: &&String| line.contains(['?', '？', '؟']);
+    let speaks = |line: &&String| !line.ends_with([':', '：']) && !is_greeting(line);
+    let line = lines.iter().find(asks).or_else(|| lines.iter().find(speaks))?;
+    let question = to_last_mark(line);
+    let question = quoted(question).unwrap_or(question).trim().to_owned();
+    let states = question.ends_with('.') && message.contains(['?', '？', '؟']) && !begins_asking(&question);
+    (!states && question.contains(char::is_alphanumeric)).then_some(question)
+}
+
+/// The question in JSON that holds nothing else.
+fn of_json(reply: &str) -> Option<String> {
+    let start = reply.find('{')?;
+    let end = reply.rfind('}')?;
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(reply.get(start..=end)?).ok()?;
+    let question = fields.iter().find(|(name, _)| LABELS.iter().any(|label| name.to_lowercase().contains(label)));
+    question.and_then(|(_, value)| value.as_str()).map(str::to_owned)
+}
+
+/// A line without its label and the signs of Markdown.
+fn bare(line: &str) -> String {
+    let line = line.trim().trim_matches(['*', '_', '#', '>', '`', ' ']).trim_start_matches("- ");
+    let mut rest = line;
+    while let Some((label, behind)) = rest.split_once([':', '：']) {
+        let words: Vec<String> = label.split_whitespace().map(str::to_lowercase).collect();
+        let named = words
+            .iter()
+            .any(|word| LABELS.iter().any(|label| word.trim_matches(|c: char| !c.is_alphabetic()) == *label));
+        if !(named || is_greeting(label)) || words.len() > LABEL_WORDS || behind.trim().is_empty() {
+            break;
+        }
+        rest = behind;
+    }
+    rest.trim().trim_matches(['*', '_', '`', ' ']).to_owned()
+}
+
+fn is_greeting(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    let greets =
+        |greeting: &str| lower.strip_prefix(greeting).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
+    GREETINGS.iter().any(|greeting| greets(greeting)) && !lower.contains(['?', '？', '؟'])
+}
+
+/// A line up to its last question mark, with the quote that closes behind it: what follows gives reasons.
+fn to_last_mark(line: &str) -> &str {
+    let Some(at) = line.rfind(['?', '？', '؟']) else { return line };
+    let mut end = at + line[at..].chars().next().map_or(0, char::len_utf8);
+    end += line[end..].chars().next().filter(|c| is_quote(*c)).map_or(0, char::len_utf8);
+    &line[..end]
+}
+
+/// What stands in quotes, where that is the question.
+fn quoted(line: &str) -> Option<&str> {
+    let start = line.find(is_quote)?;
+    let open = start + line[start..].chars().next().map_or(0, char::len_utf8);
+    let end = line.rfind(is_quote).filter(|end| *end > open)?;
+    let inner = &line[open..end];
+    let alone = start == 0 && end + 3 >= line.len();
+    (alone
+        || inner.ends_with(['?', '？', '؟'])
+            && !line[..start].trim().is_empty()
+            && line[..start].trim_end().ends_with([':', 's', ',']))
+    .then_some(inner)
+}
+
+fn is_quote(c: char) -> bool {
+    matches!(c, '"' | '“' | '”' | '„' | '«' | '»' | '`')
+}
+
+fn begins_asking(question: &str) -> bool {
+    let first =
+        question.split(|c: char| !c.is_alphabetic()).find(|word| !word.is_empty()).unwrap_or_default().to_lowercase();
+    ASKING.contains(&first.as_str())
 }
 
 #[cfg(test)]
@@ -89,12 +215,44 @@ mod tests {
     }
 
     #[test]
-    fn the_question_is_the_first_line_with_words() {
-        assert_eq!(
-            question("\n\"How long is the notice period?\"\nSure!"),
-            Some("How long is the notice period?".into())
-        );
-        assert_eq!(question(" Wie\u{200b} lange? "), Some("Wie lange?".into()));
-        assert_eq!(question(" \n?!"), None);
+    fn the_question_is_what_a_reply_asks_without_all_around_it() {
+        const ASKED: &str = "When does the gate close?";
+        for reply in [
+            "When does the gate close?",
+            "\n\"When does the gate close?\"\nSure!",
+            "Sure! Here is the rewritten question:\n\nWhen does the gate close?",
+            "Rewritten question: When does the gate close?",
+            "**Standalone question:** When does the gate close?",
+            "Sure! Here is the rewritten question: \"When does the gate close?\"",
+            "The rewritten question is: \"When does the gate close?\"",
+            "```\nWhen does the gate close?\n```",
+            "> When does the gate close?",
+            "When does the gate close? (I replaced \"it\" with \"the gate\".)",
+            "When does the gate close? The gate closes at ten.",
+            "When does the gate close?\n\nExplanation: \"it\" is the gate.",
+            "{\"question\": \"When does the gate close?\"}",
+            "```json\n{\"rewritten_query\": \"When does the gate close?\"}\n```",
+            "Question: \u{201c}When does the gate close?\u{201d}",
+            "Umformulierte Frage: When does the gate close?",
+            "Certainly.\nWhen does the\u{200b} gate close?",
+        ] {
+            assert_eq!(question(reply, "And when does it close?").as_deref(), Some(ASKED), "{reply}");
+        }
+        for (reply, asked) in [
+            (" Wie\u{200b} lange? ", "Wie lange?"),
+            ("gate closing time", "gate closing time"),
+            ("Tell me when the gate closes.", "Tell me when the gate closes."),
+            ("What does \"sealed\" mean?", "What does \"sealed\" mean?"),
+            ("What does error E:12 mean?", "What does error E:12 mean?"),
+        ] {
+            assert_eq!(question(reply, "And that?").as_deref(), Some(asked), "{reply}");
+        }
+    }
+
+    #[test]
+    fn an_answer_or_a_greeting_alone_is_no_question() {
+        for reply in [" \n?!", "Sure!", "The gate closes at ten in the evening.", "Here is the rewritten question:"] {
+            assert_eq!(question(reply, "And when does it close?"), None, "{reply}");
+        }
     }
 }

@@ -3,8 +3,8 @@
 //! Where it is cut depends on the words alone, never on the pieces they came in: so an answer that is streamed is the same,
 //! byte for byte, as one that was waited for.
 
+use super::markers::is_marker;
 use super::pieces::{begins_a_sentence, sentence_end};
-use super::plain;
 
 /// Longest sentence that is waited for, bytes; a longer one is cut at a space.
 const LONGEST: usize = 2048;
@@ -59,9 +59,9 @@ fn cut(text: &str) -> Option<usize> {
     let window = &text[..text.floor_char_boundary(LONGEST)];
     let mut from = 0;
     while let Some(at) = candidate(&window[from..]) {
-        let end = from + at + markers_length(&window[from + at..]);
+        let end = from + at + markers_length(&window[..from + at], &window[from + at..]);
         let next = window[end..].trim_start();
-        if !next.contains(char::is_alphanumeric) || plain::may_become_a_marker(next) {
+        if !next.contains(char::is_alphanumeric) {
             break;
         }
         if is_closed(&window[..end]) && begins_a_sentence(next) {
@@ -80,14 +80,18 @@ fn candidate(text: &str) -> Option<usize> {
     Some(text.len() - words.len() + end)
 }
 
-/// Length of the markers behind a sentence, with the spaces before each.
-fn markers_length(text: &str) -> usize {
+/// Length of the markers behind a sentence, with the spaces before each. Where the sentence begins with its own, those
+/// behind it are the next one's.
+fn markers_length(sentence: &str, text: &str) -> usize {
+    let leads =
+        sentence.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '-' | '*' | '•')).starts_with(is_marker);
     let mut length = 0;
     loop {
         let rest = text[length..].trim_start_matches(' ');
-        match plain::marker_length(rest) {
-            0 => return length,
-            marker => length = text.len() - rest.len() + marker,
+        let spaced = rest.len() < text.len() - length;
+        match rest.chars().next().filter(|c| is_marker(*c)) {
+            Some(marker) if !(leads && spaced) => length = text.len() - rest.len() + marker.len_utf8(),
+            _ => return length,
         }
     }
 }
@@ -112,6 +116,7 @@ fn forced(window: &str) -> usize {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::markers::tests::marked;
     use super::*;
 
     fn all(text: &str) -> Vec<String> {
@@ -133,20 +138,22 @@ mod tests {
             ("See [here. And there](x). Yes", &["See [here. And there](x).", " Yes"]),
             ("Run `a. B` now. Yes", &["Run `a. B` now.", " Yes"]),
             ("Whole.", &["Whole."]),
+            ("[1] One is so. [2] Two is so. [3] Yes", &["[1] One is so.", " [2] Two is so.", " [3] Yes"]),
         ] {
-            assert_eq!(all(text), cut);
+            let cut: Vec<String> = cut.iter().map(|sentence| marked(sentence)).collect();
+            assert_eq!(all(&marked(text)), cut);
         }
     }
 
     #[test]
     fn a_sentence_waits_until_what_follows_decides() {
         let mut sentences = Sentences::default();
-        for piece in ["It costs 5", ".", " ", "[", "2]", " ", "("] {
-            sentences.push(piece);
+        for piece in ["It costs 5", ".", " ", "[2]", " ", "("] {
+            sentences.push(&marked(piece));
             assert_eq!(sentences.next(), None, "after {piece:?}");
         }
         sentences.push("Yes");
-        assert_eq!(sentences.next().as_deref(), Some("It costs 5. [2]"));
+        assert_eq!(sentences.next(), Some(marked("It costs 5. [2]")));
         assert_eq!(sentences.rest(), " (Yes");
     }
 

@@ -9,6 +9,8 @@ pub(super) struct Events {
     waiting: Vec<u8>,
     /// Bytes of `waiting` that were taken already.
     taken: usize,
+    /// Whether anything has come.
+    begun: bool,
 }
 
 /// A line is longer than [`LONGEST`].
@@ -21,6 +23,7 @@ impl Events {
     /// # Errors
     /// When a line does not end.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
+        self.begun = true;
         self.waiting.drain(..self.taken);
         self.taken = 0;
         self.waiting.extend_from_slice(bytes);
@@ -28,18 +31,44 @@ impl Events {
         if open > LONGEST { Err(TooLong) } else { Ok(()) }
     }
 
-    /// What the next whole `data:` line says. Comments, blank lines and other fields are skipped.
-    pub(super) fn next(&mut self) -> Option<&[u8]> {
+    /// Whether anything has come.
+    pub(super) fn begun(&self) -> bool {
+        self.begun
+    }
+
+    /// The next whole line that says something: data, or the end of an event. Comments and other fields are skipped. A line
+    /// that is JSON by itself counts as data, as some servers leave the field's name out.
+    pub(super) fn next(&mut self) -> Option<Line<'_>> {
         loop {
             let rest = &self.waiting[self.taken..];
             let end = rest.iter().position(|byte| *byte == b'\n')?;
             let begin = self.taken;
             self.taken += end + 1;
-            if self.waiting[begin..].starts_with(b"data:") {
-                return Some(self.waiting[begin + 5..begin + end].trim_ascii());
+            // A byte order mark may stand ahead of the first.
+            let mark: &[u8] = b"\xef\xbb\xbf";
+            let skipped = if self.waiting[begin..].starts_with(mark) { mark.len() } else { 0 };
+            let line = self.waiting[begin + skipped..begin + end].trim_ascii();
+            let length = line.len();
+            let data = line.starts_with(b"data:");
+            if length == 0 || data || line.starts_with(b"{") {
+                let line = self.waiting[begin + skipped..begin + end].trim_ascii();
+                return Some(match length {
+                    0 => Line::Blank,
+                    _ if data => Line::Data(line[5..].trim_ascii()),
+                    _ => Line::Data(line),
+                });
             }
         }
     }
+}
+
+/// A line of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line<'a> {
+    /// What a `data:` line says.
+    Data(&'a [u8]),
+    /// An empty line, which ends an event.
+    Blank,
 }
 
 #[cfg(test)]
@@ -50,8 +79,10 @@ mod tests {
         let (mut events, mut read) = (Events::default(), Vec::new());
         for piece in pieces.iter().chain(&["\n"]) {
             events.push(piece.as_bytes()).unwrap();
-            while let Some(data) = events.next() {
-                read.push(String::from_utf8_lossy(data).into_owned());
+            while let Some(line) = events.next() {
+                if let Line::Data(data) = line {
+                    read.push(String::from_utf8_lossy(data).into_owned());
+                }
             }
         }
         read
@@ -64,6 +95,7 @@ mod tests {
         assert_eq!(read(&[stream]), wanted);
         let bytes: Vec<String> = stream.chars().map(String::from).collect();
         assert_eq!(read(&bytes.iter().map(String::as_str).collect::<Vec<_>>()), wanted);
+        assert_eq!(read(&["\u{feff}data: one\r\ndata: two\r\n{\"three\": 3}"]), ["one", "two", "{\"three\": 3}"]);
     }
 
     #[test]

@@ -114,11 +114,6 @@ impl Terms {
         if all > 0.0 { self.sum(mask, |_, weight| weight) / all } else { 0.0 }
     }
 
-    /// Whether `mask` has every term that holds a digit.
-    pub(super) fn has_all_numbers(&self, mask: Mask) -> bool {
-        self.words.iter().enumerate().all(|(term, word)| !word.exact || mask & (1 << term) != 0)
-    }
-
     fn matching(&self, found: &words::Word) -> Mask {
         let matching = self.words.iter().enumerate().filter(|(_, word)| word.is(found));
         matching.fold(0, |mask, (term, _)| mask | 1 << term)

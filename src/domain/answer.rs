@@ -38,6 +38,10 @@ pub struct Citation {
     pub end: usize,
     /// The bytes themselves.
     pub quote: String,
+    /// Whether the answer says it in another language than the quote: then figures, codes and names agree, and words could
+    /// not be compared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub translated: bool,
     /// The hit's score.
     pub score: f32,
     /// The generation it was read from.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::Engine;
 use super::cite::Proofs;
 use super::search::{Clock, Retrieved, SearchError, millis};
-use crate::answer::{Admission, AnswerError, Answerer, Ask, Draft, admit, judge};
+use crate::answer::{Admission, AnswerError, Answerer, Ask, Draft, Evidence, admit, judge};
 use crate::config::{AnswerSettings, TenantSettings};
 use crate::domain::{Answer, Conversation, Degradation, Hit, IndexStamp, Outcome, Question, Timings, Usage};
 use crate::index::{IndexError, Snapshot};
@@ -56,6 +56,15 @@ impl Found {
     pub(super) fn admitted(&self) -> Vec<Hit> {
         self.admission.hits.iter().map(|at| self.hits[*at].clone()).collect()
     }
+}
+
+/// What one search found, judged.
+struct Looked {
+    hits: Vec<Hit>,
+    index: IndexStamp,
+    degraded: Vec<Degradation>,
+    admission: Admission,
+    evidence: Evidence,
 }
 
 /// How an answer that was told as it was written ended.
@@ -112,14 +121,22 @@ impl Engine {
     ) -> Result<Found, SearchError> {
         let mut clock = Clock::start(metrics);
         let begun = Instant::now();
-        let (question, usage, mut degraded) = self.standalone(question, conversation, &settings.answer).await;
+        let message = question.clone();
+        let (mut question, usage, mut degraded) = self.standalone(question, conversation, &settings.answer).await;
         let model_time = settings.answer.timeout.saturating_sub(begun.elapsed());
-        let found = self.find(snapshot, &question, &settings.retrieval, &mut clock).await?;
-        let Retrieved { hits, index, degraded: lost } = found;
-        degraded.extend(lost);
-        let admission = admit(&question.text, &hits, |hit| subject_of(snapshot, hit))?;
-        let admitted: Vec<&Hit> = admission.hits.iter().map(|at| &hits[*at]).collect();
-        let evidence = judge(&question, &admitted, settings.answer.min_score);
+        let mut looked = self.look(snapshot, &question, settings, &mut clock).await?;
+        degraded.append(&mut looked.degraded);
+        // A model may rewrite a question into one that nothing answers; what was asked itself still counts.
+        if !looked.evidence.enough && question.text != message.text {
+            let asked = self.look(snapshot, &message, settings, &mut clock).await?;
+            if asked.evidence.enough {
+                let new: Vec<_> = asked.degraded.iter().filter(|lost| !degraded.contains(lost)).cloned().collect();
+                degraded.extend(new);
+                question = message;
+                looked = asked;
+            }
+        }
+        let Looked { hits, index, admission, evidence, .. } = looked;
         if let Some(cosine) = evidence.cosine {
             metrics.top_score(cosine);
         }
@@ -136,6 +153,21 @@ impl Engine {
             model_time,
             usage,
         })
+    }
+
+    /// Searches for `question` and judges what is found.
+    async fn look(
+        &self,
+        snapshot: &Snapshot,
+        question: &Question,
+        settings: &TenantSettings,
+        clock: &mut Clock<'_>,
+    ) -> Result<Looked, SearchError> {
+        let Retrieved { hits, index, degraded } = self.find(snapshot, question, &settings.retrieval, clock).await?;
+        let admission = admit(&question.text, &hits, |hit| subject_of(snapshot, hit))?;
+        let admitted: Vec<&Hit> = admission.hits.iter().map(|at| &hits[*at]).collect();
+        let evidence = judge(question, &admitted, settings.answer.min_score);
+        Ok(Looked { hits, index, degraded, admission, evidence })
     }
 
     /// Writes the answer to what was found, the second half of [`Engine::ask`], and tells its words as they come; they are

@@ -55,6 +55,7 @@ fn citation(claim: &Claim, hit: &Hit, generation: u64) -> Citation {
         start: claim.start,
         end: claim.end,
         quote: claim.quote.clone(),
+        translated: claim.translated,
         score: hit.score,
         generation,
     }

@@ -174,6 +174,7 @@ mod tests {
         std::fs::write(&file, "text").unwrap();
         let [read, write, change] = [(); 3].map(|()| file.clone());
         let parent = rustix::process::getppid().unwrap();
+        let now = getrlimit(Resource::Nofile);
         vec![
             ("read a file", Box::new(move || std::fs::read(&read).map(drop))),
             ("write a file", Box::new(move || std::fs::write(&write, "other"))),
@@ -191,7 +192,7 @@ mod tests {
             ("start a program", Box::new(|| std::process::Command::new("/bin/true").status().map(drop))),
             ("signal the parent", Box::new(move || Ok(rustix::process::test_kill_process(parent)?))),
             // To what it is: the test's own process must go on.
-            ("change a limit", Box::new(|| Ok(setrlimit(Resource::Nofile, getrlimit(Resource::Nofile))?))),
+            ("change a limit", Box::new(move || Ok(setrlimit(Resource::Nofile, now)?))),
         ]
     }
 

@@ -31,6 +31,7 @@ mod manual;
 mod meanwhile;
 mod metrics;
 mod model;
+mod model_behaviours;
 mod passed_over;
 mod process;
 mod proof;

@@ -56,6 +56,8 @@ pub enum Reply {
     Stream(Vec<Step>),
     /// A status with these words.
     Refused(u16, String),
+    /// A body as it is, of this content type.
+    Raw(&'static str, String),
     /// A status, with headers, and nothing to read.
     Status(u16, &'static [(&'static str, &'static str)]),
 }
@@ -148,6 +150,7 @@ async fn answer(State(model): State<Arc<Inner>>, Json(request): Json<Value>) -> 
         .into_response(),
         Reply::Stream(steps) => stream_of(steps, model),
         Reply::Refused(status, words) => (StatusCode::from_u16(status).unwrap(), words).into_response(),
+        Reply::Raw(kind, body) => ([("content-type", kind)], body).into_response(),
         Reply::Status(status, headers) => {
             let headers = axum::response::AppendHeaders(headers.iter().copied());
             (StatusCode::from_u16(status).unwrap(), headers, "secret of the provider").into_response()

@@ -1,9 +1,10 @@
 use proptest::prelude::*;
 
+use super::super::markers::tests::marked;
 use super::*;
 
 fn shown(text: &str) -> String {
-    inert(&reply(text).text)
+    inert(&reply(&marked(text)).text)
 }
 
 #[test]
@@ -11,7 +12,7 @@ fn markers_of_many_forms_are_taken_out() {
     for (text, words, markers) in [
         ("It is so [1].", "It is so.", &[(8, 1)][..]),
         ("It is so. [1][2] Yes.", "It is so. Yes.", &[(9, 1), (9, 2)]),
-        ("So [1, 3]; and【2】, too [^4].", "So; and, too.", &[(2, 1), (2, 3), (7, 2), (12, 4)]),
+        ("So [1, 3]; but【2】, too [^4].", "So; but, too.", &[(2, 1), (2, 3), (7, 2), (12, 4)]),
         ("So [2-4] it is【1†source】", "So it is", &[(2, 2), (2, 3), (2, 4), (8, 1)]),
         ("[7] leads\n[8] follows", "leads\nfollows", &[(0, 7), (6, 8)]),
         ("linked [1](https://evil.example/x)!", "linked!", &[(6, 1)]),
@@ -19,7 +20,7 @@ fn markers_of_many_forms_are_taken_out() {
         ("open [1][2]https://evil.example", "open evil.example", &[(4, 1), (4, 2)]),
         ("open[1]https://evil.example", "openevil.example", &[(4, 1)]),
     ] {
-        assert_eq!(reply(text), Plain { text: words.into(), markers: markers.to_vec() }, "{text}");
+        assert_eq!(reply(&marked(text)), Plain { text: words.into(), markers: markers.to_vec() }, "{text}");
     }
 }
 
@@ -46,8 +47,8 @@ fn images_and_links_leave_their_words_at_most() {
         ("hthttp://tp://evil", "evil"),
         ("http:`//`evil", "http:/ /evil"),
         ("[a]`(b)", "[a] (b)"),
-        ("x [[1]9](y)", "x 9"),
-        ("[[1]1] and [[[2]]]", "(1) and [ []]"),
+        ("x [[1]9](y)", "x"),
+        ("[[1]1] or [[[2]]] or [[x]1]", "or or [[x]1]"),
     ] {
         assert_eq!(shown(text), words, "{text}");
     }

@@ -125,6 +125,8 @@ pub struct CitationCard {
     pub page: String,
     /// What stands there.
     pub quote: String,
+    /// Whether the answer says it in another language.
+    pub translated: bool,
     /// The quote in its document.
     pub href: String,
 }
@@ -247,6 +249,7 @@ impl CitationCard {
             title: show::name(&citation.title),
             page: page_words(citation.page),
             quote: citation.quote.clone(),
+            translated: citation.translated,
             href: quote_href(tenant, &citation.document_id, older, citation.start..citation.end),
         }
     }

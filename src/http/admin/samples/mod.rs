@@ -198,6 +198,7 @@ pub fn citation(marker: u32) -> Citation {
         start: 2040,
         end: 2125,
         quote: "The notice period is three months for staff after probation, to the end of a quarter.".into(),
+        translated: false,
         score: 0.0325,
         generation: 12,
     }

@@ -25,6 +25,10 @@ pub struct CitationView {
     end: usize,
     /// The bytes themselves.
     quote: String,
+    /// Whether the answer says it in another language than the quote. Figures, codes and names agree then; words could not
+    /// be compared. Left out when false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    translated: bool,
     /// The hit's score.
     score: f32,
     /// The generation it was read from.
@@ -42,6 +46,7 @@ impl From<Citation> for CitationView {
             start: c.start,
             end: c.end,
             quote: c.quote,
+            translated: c.translated,
             score: c.score,
             generation: c.generation,
         }
