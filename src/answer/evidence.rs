@@ -22,6 +22,7 @@ use super::key_words::is_generic;
 use super::keys::Key;
 use super::pieces::Kind;
 use super::signs::signs;
+use super::stands::{Standing, Text};
 use super::subject::subjects;
 use super::tables::Cut;
 use super::terms::{Mask, Terms};
@@ -61,8 +62,10 @@ pub fn judge(question: &Question, hits: &[&Hit], min_score: f32) -> Evidence {
     let mut spoken = [&question.text].into_iter().chain(hits.first().map(|hit| &hit.text));
     let asked = gist(&question.text);
     let terms = Terms::reading(&asked, spoken.any(|text| may_compound(text)));
+    let keys = effective(&asked, hits);
+    let of_keys = keys.iter().fold(0, |mask, key| mask | terms.find(&key.shown).0);
     let cosine = hits.iter().filter_map(|hit| hit.dense).map(|dense| dense.score).max_by(f32::total_cmp);
-    let words = hits.iter().take(LOOKED_AT).map(|hit| share(&terms, hit)).fold(0.0, f32::max);
+    let words = hits.iter().take(LOOKED_AT).map(|hit| share(&terms, &keys, hit)).fold(0.0, f32::max);
     let enough = match cosine {
         Some(cosine) => {
             cosine >= min_score + CLEARLY_ABOVE
@@ -71,30 +74,32 @@ pub fn judge(question: &Question, hits: &[&Hit], min_score: f32) -> Evidence {
         }
         None => words > 0.0 && words >= if terms.are_pairs() { ENOUGH_PAIRS } else { ENOUGH_WORDS },
     };
-    let enough = enough && !says_nothing(&asked, hits, &terms);
+    let enough = enough && !says_nothing(&asked, &keys, of_keys, hits, &terms);
     Evidence { enough, cosine, words }
 }
 
-/// Share of the terms in a hit with its title and headings, which name the subject its text may not repeat.
-fn share(terms: &Terms, hit: &Hit) -> f32 {
-    terms.share(terms.find_in(&[&hit.text, &hit.title, &hit.heading]).0)
+/// Share of the terms in a hit with its title and headings, which name the subject its text may not repeat. A key may
+/// stand there in another writing than the terms know: '22 is 2022.
+fn share(terms: &Terms, keys: &[Key], hit: &Hit) -> f32 {
+    let found = terms.find_in(&[&hit.text, &hit.title, &hit.heading]).0;
+    let rewritten = keys.iter().map(|key| (key, terms.find(&key.shown).0)).filter(|(_, bits)| bits & !found != 0);
+    let stands = |(key, bits): (&Key, Mask)| (Text::of(&hit.text).has(key) == Standing::Firm).then_some(bits);
+    terms.share(rewritten.filter_map(stands).fold(found, |mask, bits| mask | bits))
 }
 
 /// Whether what speaks of the thing that a question's keys name says nothing of what is asked about it: its other words
 /// stand only in what speaks of other things, or nowhere, and nothing is of the kind that is asked for.
-fn says_nothing(question: &str, hits: &[&Hit], terms: &Terms) -> bool {
-    let keys = effective(question, hits);
+fn says_nothing(question: &str, keys: &[Key], of_keys: Mask, hits: &[&Hit], terms: &Terms) -> bool {
     if keys.is_empty() {
         return false;
     }
     let asked: Vec<String> = signs(question).into_iter().map(|sign| sign.text).collect();
-    let of_keys = keys.iter().fold(0, |mask, key| mask | terms.find(&key.shown).0);
     let generic = asked.iter().filter(|word| is_generic(word)).fold(0, |mask, word| mask | terms.find(word).0);
     let others = terms.find(question).0 & !of_keys & !generic;
     let wants = Wants::of(question);
     let mut said = Said::default();
     for hit in hits.iter().take(LOOKED_AT) {
-        said.take(&keys, hit, terms, |text| wants != Wants::Anything && wants.is_met_by(text, &asked));
+        said.take(keys, hit, terms, |text| wants != Wants::Anything && wants.is_met_by(text, &asked));
     }
     let nothing = others != 0 && said.of_it & others == 0 && !said.meets;
     nothing && said.is_about_it && (wants != Wants::Anything || said.of_others & others != 0)

@@ -105,9 +105,16 @@ fn quote(question: &str, hits: &[Hit]) -> Draft {
     let sought = Sought::of(&gist(question), hits);
     let cuts: Vec<Cut> = hits.iter().take(MAX_HITS).map(Cut::of).collect();
     let mut candidates = sought.find(&cuts);
-    keep_to_the_subject(&mut candidates, sought.keys.iter().all(|key| key.is_moment() || key.is_soft()));
+    // What speaks of another year still tells which words are rare; what speaks of another machine does not.
+    let is_loose = sought.keys.iter().all(|key| key.is_moment() || key.is_soft());
+    if is_loose {
+        score(&sought.terms, &mut candidates);
+    }
+    keep_to_the_subject(&mut candidates, is_loose);
     sought.keep_what_is_asked_for(&mut candidates);
-    score(&sought.terms, &mut candidates);
+    if !is_loose {
+        score(&sought.terms, &mut candidates);
+    }
     let mut chosen = choose(candidates, &cuts);
     for candidate in &mut chosen {
         candidate.first = sought.first(candidate, &cuts[candidate.hit]);
@@ -188,17 +195,17 @@ impl Sought {
         let read = |mask: Mask| names.iter().filter(|name| mask & **name == **name).fold(0, |all, name| all | name);
         let above = read(self.terms.find_in(&[&cut.hit.title, &cut.hit.heading, cut.hit.document_id.as_str()]).0);
         let above = above & !read(self.terms.find(&cut.hit.text).0);
-        let mut named = 0;
+        let mut so_far = 0;
         let mut end = 0;
         let mut carried = Vec::with_capacity(cut.pieces.len());
         for piece in &cut.pieces {
             if cut.hit.text[end..piece.start].contains("\n\n") {
-                named = 0;
+                so_far = 0;
             }
             end = piece.end;
             let words = cut.words(*piece);
-            carried.push(firm | above | if Text::of(words).goes_on() { named } else { 0 });
-            named |= read(self.terms.find(words).0);
+            carried.push(firm | above | if Text::of(words).goes_on() { so_far } else { 0 });
+            so_far |= read(self.terms.find(words).0);
         }
         carried
     }
@@ -554,8 +561,8 @@ mod tests {
 
     #[test]
     fn of_a_table_only_the_row_of_the_key_is_quoted() {
-        let rows: String = (1..40).map(|n| format!("widget {n} | {}.50\n", 100 - n)).collect();
-        let hits = [hit("prices", 0, &format!("Item | Price\n{rows}"))];
+        let rows: Vec<String> = (1..40).map(|n| format!("widget {n} | {}.50", 100 - n)).collect();
+        let hits = [hit("prices", 0, &format!("Item | Price\n{}", rows.join("\n")))];
         assert_eq!(answer("What is the price of widget 7?", &hits).text, "widget 7: 93.50 [1]");
         let list = "# Codes\n\n- E-1024: the motor is too hot.\n- W-1033: the strainer should be cleaned soon.\n- W-2200: the oil is old.";
         assert_eq!(answer("W-1033", &[hit("codes", 0, list)]).text, "W-1033: the strainer should be cleaned soon. [1]");

@@ -168,10 +168,10 @@ impl<'a> Text<'a> {
         if self.labelled(label).any(|place| is_it(&place)) {
             return Standing::Firm;
         }
-        let mut places = (0..self.signs.len()).filter(is_it).filter(|place| !self.is_quantity(*place));
         if label.is_empty() {
-            return if places.next().is_some() { Standing::Firm } else { Standing::Absent };
+            return if (0..self.signs.len()).any(|place| is_it(&place)) { Standing::Firm } else { Standing::Absent };
         }
+        let mut places = (0..self.signs.len()).filter(is_it).filter(|place| !self.is_quantity(*place));
         let known = is_label(label) && self.has_word(label);
         if places.any(|place| known || self.is_cell(place)) { Standing::Weak } else { Standing::Absent }
     }
@@ -316,6 +316,7 @@ mod tests {
             ("deputy of Agnes Falk", "Dr. Falk heads it."),
             ("Who is Samsa's boss, please?", "samsa"),
             ("order 3600?", "Order 3,600 is late"),
+            ("4200", "at 4,200 revolutions an hour"),
         ] {
             assert_eq!(has(question, text), Standing::Firm, "{question} {text}");
         }

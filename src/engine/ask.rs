@@ -71,7 +71,7 @@ struct Looked {
 #[derive(Debug, Clone)]
 pub enum Told {
     /// Whole; its text is what was told, joined.
-    Whole(Answer),
+    Whole(Box<Answer>),
     /// The model broke off after words had left.
     BrokenOff {
         /// What was told until then. Its citations hold.
@@ -102,7 +102,7 @@ impl Engine {
     ) -> Result<Answer, SearchError> {
         let found = self.evidence(snapshot, question, conversation, settings, metrics).await?;
         match self.write(snapshot, found, &settings.answer, metrics, None).await? {
-            Told::Whole(answer) => Ok(answer),
+            Told::Whole(answer) => Ok(*answer),
             Told::BrokenOff { instead, .. } => Ok(*instead),
         }
     }
@@ -238,7 +238,7 @@ impl Engine {
         let Some((why, quotes)) = broken else {
             let answer = said.close(found, metrics);
             metrics.query(outcome(&answer));
-            return Ok(Told::Whole(answer));
+            return Ok(Told::Whole(Box::new(answer)));
         };
         metrics.query(QueryOutcome::Error);
         let mut degraded = found.degraded.clone();

@@ -114,6 +114,7 @@ impl Telling {
         }
         match told {
             Ok(Told::Whole(answer)) => {
+                let answer = *answer;
                 self.prove(&answer.citations, answer.usage);
                 self.ready.push_back(event("done", &QueryReply::new(&self.id, answer, self.with_chunks)));
                 self.work = None;
