@@ -358,6 +358,13 @@ mod tests {
     }
 
     #[test]
+    fn a_date_in_digits_is_the_date_in_words() {
+        let hits = [hit("seal", 0, "The seal HX-4801-B weighs 1,000 g. Work began on 15 May 2021.")];
+        let draft = check("Work began on 2021-05-15 [1].", &hits, Usage::default());
+        assert_eq!(quotes(&draft), [(1, "Work began on 15 May 2021.")], "{draft:?}");
+    }
+
+    #[test]
     fn an_empty_reply_is_an_empty_draft() {
         assert_eq!(checked(" \n"), Draft::default());
     }

@@ -317,9 +317,25 @@ fn abbreviates(before: &str, next: &str) -> bool {
     let word = &before[before.trim_end_matches(char::is_alphabetic).len()..];
     let inner = before[..before.len() - word.len()].ends_with('.');
     let is_in = |list: &[&str]| list.iter().any(|known| word.eq_ignore_ascii_case(known));
-    (word.len() == 1 || inner && (1..=2).contains(&word.len()))
+    let ahead = before[..before.len() - word.len()].trim_end();
+    // `1,000 g.` ends in a unit and no initial.
+    let unit = word.starts_with(char::is_lowercase) && ahead.ends_with(|c: char| c.is_ascii_digit());
+    (word.len() == 1 && !unit || inner && (1..=2).contains(&word.len()))
         || is_in(&ALWAYS)
+        || word.is_empty() && is_ordinal(before)
         || next.starts_with(|c: char| c.is_ascii_digit()) && is_in(&BEFORE_NUMBERS)
+}
+
+/// Whether `before` ends in an ordinal number as German writes it: `am 31. Januar`, `im 2. Stock`.
+fn is_ordinal(before: &str) -> bool {
+    const AHEAD: [&str; 20] = [
+        "am", "im", "vom", "zum", "zur", "der", "die", "das", "den", "dem", "des", "ab", "bis", "jeden", "jedem",
+        "jeder", "seit", "beim", "ein", "einen",
+    ];
+    let number = before.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = before.len() - number.len();
+    let word = number.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default();
+    (1..=2).contains(&digits) && number.ends_with(' ') && AHEAD.iter().any(|ahead| word.eq_ignore_ascii_case(ahead))
 }
 
 #[cfg(test)]
@@ -368,6 +384,15 @@ mod tests {
         assert_eq!(cut("Name: Ann\nTown: Bern\nSince 1990"), ["Name: Ann", "Town: Bern", "Since 1990"]);
         let long = "x ".repeat(100);
         assert_eq!(cut(&format!("{long}\nand more")), [long.trim_end(), "and more"]);
+    }
+
+    #[test]
+    fn a_unit_ends_a_sentence_and_an_ordinal_does_not() {
+        assert_eq!(cut("It weighs 1,000 g. Work began in May."), ["It weighs 1,000 g.", "Work began in May."]);
+        assert_eq!(cut("Signed by J. Falk in May."), ["Signed by J. Falk in May."]);
+        let german = "Der Urlaub verfällt am 31. März des Folgejahres. Danach gilt er als genommen.";
+        assert_eq!(cut(german), [&german[..german.find(" Danach").unwrap()], "Danach gilt er als genommen."]);
+        assert_eq!(cut("Es kostet 12. Der Rest ist frei."), ["Es kostet 12.", "Der Rest ist frei."]);
     }
 
     #[test]

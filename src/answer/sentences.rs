@@ -12,6 +12,9 @@ const LONGEST: usize = 2048;
 /// pieces, each with markers of its own.
 const SHOWN_EARLY: usize = 400;
 
+/// Longest number in brackets, bytes.
+const LONGEST_NOTE: usize = 48;
+
 /// A reply, as far as it has come and was not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct Sentences {
@@ -61,7 +64,7 @@ fn cut(text: &str) -> Option<usize> {
     while let Some(at) = candidate(&window[from..]) {
         let end = from + at + markers_length(&window[..from + at], &window[from + at..]);
         let next = window[end..].trim_start();
-        if !next.contains(char::is_alphanumeric) {
+        if !next.contains(char::is_alphanumeric) || is_open_note(next) {
             break;
         }
         if is_closed(&window[..end]) && begins_a_sentence(next) {
@@ -94,6 +97,11 @@ fn markers_length(sentence: &str, text: &str) -> usize {
             _ => return length,
         }
     }
+}
+
+/// Whether `next` begins with a number in brackets whose end has not come: it may be of the sentence before.
+fn is_open_note(next: &str) -> bool {
+    next.starts_with(['[', '【', '［']) && next.len() < LONGEST_NOTE && !next.contains([']', '】', '］'])
 }
 
 /// Whether no bracket, link or code stands open in `text`.

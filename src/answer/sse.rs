@@ -50,7 +50,7 @@ impl Events {
             let line = self.waiting[begin + skipped..begin + end].trim_ascii();
             let length = line.len();
             let data = line.starts_with(b"data:");
-            if length == 0 || data || line.starts_with(b"{") {
+            if length == 0 || data || line.starts_with(b"{") || line.starts_with(b"[{") {
                 let line = self.waiting[begin + skipped..begin + end].trim_ascii();
                 return Some(match length {
                     0 => Line::Blank,

@@ -137,7 +137,7 @@ impl<'a> Text<'a> {
     fn labelled<'s>(&'s self, label: &'s str) -> impl Iterator<Item = usize> + 's {
         let is_named = |place: usize| {
             let near = |at: usize| {
-                let gap = &self.source[self.signs[at].end..self.signs[at + 1].start];
+                let gap = self.between(at, at + 1);
                 gap.len() <= 3
                     && gap
                         .chars()
@@ -215,17 +215,22 @@ impl<'a> Text<'a> {
     fn is_one_name(&self, a: usize, b: usize) -> bool {
         let (first, last) = (a.min(b), a.max(b));
         let part = |sign: &Sign| sign.is_capital || NAME_PARTICLES.contains(&sign.text.as_str());
-        let between = &self.source[self.signs[first].end..self.signs[last].start];
+        let between = self.between(first, last);
         last - first <= 1
             || last - first <= NAME_REACH
                 && !between.contains([',', ';', '\n', '|', '/'])
                 && self.signs[first + 1..last].iter().all(part)
     }
 
+    /// What stands between two signs; nothing where they overlap, as pairs of characters do.
+    fn between(&self, first: usize, last: usize) -> &str {
+        self.source.get(self.signs[first].end..self.signs[last].start).unwrap_or_default()
+    }
+
     /// Whether no first name stands ahead of the name at `place`: nothing with a capital but a title.
     fn is_bare(&self, place: usize) -> bool {
         let ahead = &self.signs[place - 1];
-        let adjoins = matches!(&self.source[ahead.end..self.signs[place].start], " " | ". ");
+        let adjoins = matches!(self.between(place - 1, place), " " | ". ");
         !adjoins || !ahead.is_capital || is_title(&ahead.text) || is_function_word(&ahead.text)
     }
 
@@ -250,7 +255,7 @@ impl<'a> Text<'a> {
                     && !is_function_word(&sign.text)
             })
         };
-        let adjoins = |place: usize| &self.source[self.signs[place - 1].end..self.signs[place].start] == " ";
+        let adjoins = |place: usize| self.between(place - 1, place) == " ";
         let begins = move |place: &usize| is_part(*place) && (*place == 0 || !is_part(place - 1) || !adjoins(*place));
         (0..self.signs.len()).filter(begins).filter_map(move |first| {
             let mut end = first + 1;

@@ -82,8 +82,10 @@ pub(super) fn format() -> ResponseFormat {
 pub(super) fn read(reply: &str, asked: Asked) -> Option<String> {
     let whole = unfenced(reply.trim());
     match asked {
-        Asked::Schema if whole.starts_with(['{', '[']) => words(&lenient(within(whole).unwrap_or(whole))?, asked)
-            .or_else(|| starts_with_marker(whole).then(|| reply.to_owned())),
+        Asked::Schema if whole.starts_with(['{', '[']) => {
+            let found = lenient(within(whole).unwrap_or(whole)).and_then(|value| words(&value, asked));
+            found.or_else(|| starts_with_marker(whole).then(|| reply.to_owned()))
+        }
         Asked::Schema => {
             let found = within(reply).and_then(lenient).and_then(|value| words(&value, asked));
             Some(found.unwrap_or_else(|| reply.to_owned()))

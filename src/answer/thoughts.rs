@@ -53,6 +53,9 @@ const WRAPPERS: [&str; 16] = [
 /// Begin of a channel, and what parts its name from its words.
 const CHANNEL: &str = "<|channel|>";
 const MESSAGE: &str = "<|message|>";
+/// What begins a turn, and who speaks in it.
+const TURN: &str = "<|start|>";
+const SPEAKER: &str = "assistant";
 /// What ends a channel's words.
 const ENDS: [&str; 4] = ["<|end|>", "<|start|>", "<|return|>", CHANNEL];
 /// How channels look where a server drops their signs.
@@ -191,7 +194,10 @@ impl Thoughts {
         let end = self.within.iter().filter_map(|sign| end_of(&lower, sign)).min();
         let Some((at, length)) = end else {
             let keep = self.within.iter().map(String::len).max().unwrap_or_default() + 4;
-            let cut = self.waiting.floor_char_boundary(self.waiting.len().saturating_sub(keep));
+            // A sign in quotes is judged as a whole: without its first quote it would end the thoughts.
+            let quoted = self.within.iter().filter_map(|sign| lower.rfind(sign).map(|at| at + sign.len())).max();
+            let cut = self.waiting.len().saturating_sub(keep).max(quoted.unwrap_or_default());
+            let cut = self.waiting.floor_char_boundary(cut);
             self.waiting.drain(..if whole { self.waiting.len() } else { cut });
             return false;
         };
@@ -214,7 +220,8 @@ impl Thoughts {
         let open = !whole && window.len() == self.waiting.len();
         let at_line = !self.begun || self.last == Some('\n');
         if lower.starts_with('a') {
-            return bare_channel(window, &lower, open);
+            let at_begin = !self.begun && !self.thought;
+            return if at_begin { bare_channel(window, &lower, open) } else { Sign::None };
         }
         if let Some(sign) = channel(&lower, open) {
             return sign;
@@ -264,11 +271,13 @@ fn bare_channel(window: &str, lower: &str, open: bool) -> Sign {
 
 /// The begin of a channel; the final one is the answer, all others are thoughts.
 fn channel(lower: &str, open: bool) -> Option<Sign> {
-    let header = lower.strip_prefix("<|start|>").map_or(lower, |rest| rest.trim_start_matches("assistant"));
-    let begins = header.starts_with(CHANNEL);
-    if !begins {
-        let may = open && (CHANNEL.starts_with(header) && header.len() < lower.len() || lower == "<|start|>");
-        return may.then_some(Sign::Open);
+    let turn = lower.strip_prefix(TURN);
+    if open && turn.is_some_and(|rest| format!("{SPEAKER}{CHANNEL}").starts_with(rest)) {
+        return Some(Sign::Open);
+    }
+    let header = turn.map_or(lower, |rest| rest.strip_prefix(SPEAKER).unwrap_or(rest));
+    if !header.starts_with(CHANNEL) {
+        return turn.map(|_| Sign::Wraps(lower.len() - header.len()));
     }
     let Some(end) = lower.find(MESSAGE) else {
         return Some(if open { Sign::Open } else { Sign::Wraps(lower.len()) });

@@ -151,7 +151,7 @@ async fn calls_at_once_are_bounded_over_vectors_orders_and_answers_together() {
     root.write("carrel.toml", &format!("[providers.all]\nbase_url = \"{url}\"\nmax_concurrent = 2\n"));
     let app = root.start().await;
     let callers = [app.tenant("acme").await, app.tenant("beta").await];
-    let questions: Vec<String> = (0..8).map(|number| format!("When does gate {number} open?")).collect();
+    let questions: Vec<String> = (1..9).map(|times| format!("When does the gate open{}", "?".repeat(times))).collect();
     let asked = questions.iter().flat_map(|question| callers.iter().map(|caller| caller.ask(question)));
     let uploads = callers.iter().map(|caller| caller.upload("late.md", "The bell is rung by visitors."));
     let (replies, _) = tokio::join!(join_all(asked), join_all(uploads));

@@ -124,7 +124,9 @@ impl Reader<'_> {
         let short = token.text.len() <= 3 && token.text.bytes().all(|byte| byte.is_ascii_digit());
         let of_passage = self.at > 0 && REFERENCES.contains(&self.word(self.at - 1));
         let labelled = self.at > 0 && self.tokens[self.at - 1].leads && token.after == ':';
-        short && (token.leads && matches!(token.after, '.' | ')' | ':') || of_passage || labelled)
+        let next = self.tokens.get(self.at + 1);
+        let numbered = token.begins && token.after == ')' && next.is_some_and(Token::is_capital);
+        short && (numbered || token.leads && matches!(token.after, '.' | ')' | ':') || of_passage || labelled)
     }
 
     /// The unit that a token names; one of a single letter only as it is written.

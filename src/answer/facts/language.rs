@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use whatlang::{Lang, detect};
 
 use super::super::words::is_unspaced;
+use crate::domain::languages::Telling;
 
 /// Characters of a text whose language is looked for; more changes nothing but the time it takes.
 const SAMPLE: usize = 1200;
@@ -188,11 +189,12 @@ fn latin(text: &str) -> Option<Language> {
 
 /// The language most of whose small words stand in a text: none where two have as many.
 fn by_small_words(text: &str, languages: &[&'static str]) -> Option<&'static str> {
+    let common = Telling::of(text);
     let text = text.to_lowercase();
-    let mut counts = vec![0u32; languages.len()];
+    let mut counts: Vec<usize> = languages.iter().map(|language| common.count(language)).collect();
     for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
         for (at, language) in languages.iter().enumerate() {
-            counts[at] += u32::from(LANGUAGES[language].telling.contains(word));
+            counts[at] += usize::from(LANGUAGES[language].telling.contains(word));
         }
     }
     let most = counts.iter().copied().max().filter(|most| *most > 0)?;

@@ -48,7 +48,7 @@ fn images_and_links_leave_their_words_at_most() {
         ("http:`//`evil", "http:/ /evil"),
         ("[a]`(b)", "[a] (b)"),
         ("x [[1]9](y)", "x"),
-        ("[[1]1] or [[[2]]] or [[x]1]", "or or [[x]1]"),
+        ("[[1]1] or [[[2]]] or [[x]1]", "or or [ [x]1]"),
     ] {
         assert_eq!(shown(text), words, "{text}");
     }
