@@ -102,7 +102,9 @@ fn says_nothing(question: &str, keys: &[Key], of_keys: Mask, hits: &[&Hit], term
         said.take(keys, hit, terms, |text| wants != Wants::Anything && wants.is_met_by(text, &asked));
     }
     let nothing = others != 0 && said.of_it & others == 0 && !said.meets;
-    nothing && said.is_about_it && (wants != Wants::Anything || said.of_others & others != 0)
+    // Beside a year stands anything; the entry of a code need not repeat what its list is about.
+    let elsewhere = said.of_others & others != 0 && keys.iter().all(Key::is_moment);
+    nothing && said.is_about_it && (wants != Wants::Anything || elsewhere)
 }
 
 /// What hits say of the thing that was asked about, and of others.
@@ -207,6 +209,14 @@ mod tests {
         assert!(!judge(&question("What does a lunch cost in 2019?"), &[with_cosine(text, 0.6)], 0.25).enough);
         assert!(judge(&question("When did you open?"), &[with_cosine(text, 0.6)], 0.25).enough);
         assert!(judge(&question("What happened in 2019?"), &[with_cosine(text, 0.6)], 0.25).enough);
+    }
+
+    #[test]
+    fn the_entry_of_a_code_answers_without_the_words_of_its_list() {
+        let text =
+            "Faults of the furnace are shown as codes.\n\n- A-112: it is too hot.\n- A-120: the furnace door is open.";
+        assert!(judge(&question("a112 furnace"), &[with_cosine(text, 0.6)], 0.25).enough);
+        assert!(!judge(&question("When was A-112 reported?"), &[with_cosine(text, 0.6)], 0.25).enough);
     }
 
     #[test]
