@@ -24,7 +24,7 @@ use super::trial;
 use super::work::{Shared, begin, blocking, counts_of, finish, note_failure};
 use crate::domain::{ContentHash, DocumentId, Job, JobCounts, JobProblem, JobState, StageName, Timestamp};
 use crate::engine::{Build, BuildError, Pipeline, PrepareError, Prepared, Ticket};
-use crate::index::{GenerationWriter, IndexError, Snapshot};
+use crate::index::{GenerationWriter, IndexError, IndexSpec, Snapshot};
 use crate::store::{Listing, StoreError, StoredDocument};
 use crate::telemetry;
 
@@ -36,6 +36,9 @@ const LOOKED_EVERY: Duration = Duration::from_millis(500);
 const BATCH: usize = 64;
 /// Vectors made after which what is there is kept over a restart: some seconds' work of the built-in embedder.
 const KEPT_AFTER_TEXTS: u64 = 512;
+
+/// Time between two questions to a provider that does not answer, ahead of a build.
+const ASKED_AGAIN: Duration = Duration::from_secs(1);
 
 /// A build's place in the line of all tenants' builds; none while it waits for its provider.
 pub(super) type Turn = Option<OwnedSemaphorePermit>;
@@ -108,13 +111,15 @@ async fn run(
     shared: &Shared,
     job: &mut Job,
     stop: &Stop,
-    turn: Turn,
+    mut turn: Turn,
 ) -> Result<Vec<DocumentId>, BuildError> {
     if !cell.is_whole() {
         return first::run(cell, shared, job, stop, turn).await;
     }
-    let settings = cell.settings.load_full();
-    let spec = shared.engine.spec(&settings).await?;
+    let spec = tokio::select! {
+        spec = spec(cell, shared, job, &mut turn) => spec?,
+        () = stop.stopped() => return Err(BuildError::Cancelled),
+    };
     let stored = listed(cell, shared).await?;
     job.counts = JobCounts { documents_total: stored.len() as u64, ..JobCounts::default() };
     let donors = donors(cell, job.fresh, job.attempts <= 1).await?;
@@ -233,6 +238,25 @@ async fn fill(
     // What takes long is done before anybody has to wait.
     writer = blocking(move || writer.commit().map(|_| writer).map_err(Into::into)).await?;
     Ok((writer, written))
+}
+
+/// What the settings make of a generation. A provider that does not tell the length of its vectors is waited for as it is while
+/// vectors are made; meanwhile another tenant's build may have its turn.
+async fn spec(cell: &Cell, shared: &Shared, job: &mut Job, turn: &mut Turn) -> Result<IndexSpec, BuildError> {
+    let settings = cell.settings.load_full();
+    let begun = Instant::now();
+    loop {
+        let error = match shared.engine.spec(&settings).await {
+            Ok(spec) => break Ok(spec),
+            Err(error) if error.may_pass() && begun.elapsed() < shared.config.builds.patience => error,
+            Err(error) => return Err(error.into()),
+        };
+        *turn = None;
+        job.problem = Some(waits(error.code(), &error.in_full()));
+        shared.ledger.save_job(&cell.id, job.clone()).await?;
+        tokio::time::sleep(ASKED_AGAIN).await;
+    }
+    .inspect(|_| job.problem = None)
 }
 
 /// Notes how far a build is, and that its provider does not answer, if so; meanwhile another tenant's may have its turn.

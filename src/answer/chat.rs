@@ -203,9 +203,10 @@ impl Chat {
 
     /// A reply without an answer. One that the limit of model tokens ended was thoughts alone.
     pub(super) fn empty(&self, cut: bool) -> AnswerError {
-        self.invalid(match cut {
-            true => "it thought until `answer.max_output_tokens` ended it, before it answered",
-            false => "the answer is empty",
+        self.invalid(if cut {
+            "it thought until `answer.max_output_tokens` ended it, before it answered"
+        } else {
+            "the answer is empty"
         })
     }
 

@@ -108,8 +108,8 @@ impl<'a> Checker<'a> {
         let number = usize::try_from(marker % markers::DOCUMENT).unwrap_or_default();
         let Some(hit) = number.checked_sub(1).and_then(|hit| self.sources.hits.get(hit)) else { return false };
         let name = named.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-        let names = [hit.title.as_str(), hit.heading.as_str(), hit.document_id.as_str()];
-        name.is_empty() || names.iter().any(|known| !known.is_empty() && known.to_lowercase() == name)
+        let titles = [hit.title.as_str(), hit.heading.as_str(), hit.document_id.as_str()];
+        name.is_empty() || titles.iter().any(|known| !known.is_empty() && known.to_lowercase() == name)
     }
 
     /// Shows what is new of the words that are settled.

@@ -188,7 +188,7 @@ impl Markers {
                 }
             }
         }
-        self.waiting = rest.to_owned();
+        rest.clone_into(&mut self.waiting);
         out
     }
 
@@ -303,7 +303,7 @@ impl Markers {
         let undecided = !whole && window.len() == rest.len() && !window.contains('\n');
         let may_become = |tag: &&str| format!("<{tag}>").starts_with(&lower);
         let Some(tag) = TAGS.iter().find(|tag| lower.starts_with(&format!("<{tag}>"))) else {
-            return if undecided && TAGS.iter().any(|tag| may_become(&tag)) { Read::Open } else { Read::None };
+            return if undecided && TAGS.iter().any(may_become) { Read::Open } else { Read::None };
         };
         let (begin, close) = (tag.len() + 2, format!("</{tag}>"));
         let Some(end) = lower.find(&close) else { return if undecided { Read::Open } else { Read::None } };
@@ -467,6 +467,8 @@ fn superscript(c: char) -> Option<char> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
 
     use super::super::tests::hit;
@@ -485,8 +487,8 @@ pub(super) mod tests {
         let mut shown = String::new();
         for c in out.chars() {
             match number(c) {
-                Some(number) if number > DOCUMENT => shown.push_str(&format!("{{d{}}}", number - DOCUMENT)),
-                Some(number) => shown.push_str(&format!("{{{number}}}")),
+                Some(number) if number > DOCUMENT => _ = write!(shown, "{{d{}}}", number - DOCUMENT),
+                Some(number) => _ = write!(shown, "{{{number}}}"),
                 None => shown.push(c),
             }
         }

@@ -162,7 +162,7 @@ impl Telling<'_> {
         let draft = match self.chunks.next().await {
             Ok(Said::Words(words)) => {
                 self.spoke |= !words.trim().is_empty();
-                self.take(words)
+                self.take(&words)
             }
             Err(error) if !self.spoke => return Err(error),
             Ok(Said::End { cut, .. }) if !self.spoke => return Err(self.chat.empty(cut)),
@@ -183,9 +183,9 @@ impl Telling<'_> {
     }
 
     /// Checks what came, unless it may be the begin of JSON.
-    fn take(&mut self, words: String) -> Draft {
-        let Some(mut begin) = self.begin.take() else { return self.checker.take(&words) };
-        begin.push_str(&words);
+    fn take(&mut self, words: &str) -> Draft {
+        let Some(mut begin) = self.begin.take() else { return self.checker.take(words) };
+        begin.push_str(words);
         if structured::may_be_json(&begin) {
             self.begin = Some(begin);
             return Draft::default();

@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    fn counts(usage: Value) -> Option<(u64, u64)> {
+    fn counts(usage: &Value) -> Option<(u64, u64)> {
         let said = read(&json!({ "choices": [{ "message": { "content": "x" } }], "usage": usage })).unwrap();
         assert_eq!(said.words, "x");
         said.usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens))
@@ -168,7 +168,7 @@ mod tests {
             (json!([9, 4]), None),
             (json!({}), None),
         ] {
-            assert_eq!(counts(usage.clone()), counted, "{usage}");
+            assert_eq!(counts(&usage), counted, "{usage}");
         }
     }
 

@@ -236,7 +236,7 @@ impl Thoughts {
         if let Some(length) = closing(&lower) {
             return self.closes(&window[length..], length, open);
         }
-        let may_become = open && signs().any(|sign| sign.starts_with(&lower)) || open && may_have_attributes(&lower);
+        let may_become = open && (signs().any(|sign| sign.starts_with(&lower)) || may_have_attributes(&lower));
         if may_become { Sign::Open } else { Sign::None }
     }
 

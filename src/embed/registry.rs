@@ -113,7 +113,9 @@ impl Embedders {
         // One of another length is of a generation before, made by another model under the same name.
         let known = |key: &Key| self.questions.get(key).filter(|vector| vector.len() == dimension);
         let mut vectors: Vec<Option<Arc<[f32]>>> = keys.iter().map(known).collect();
-        vectors.iter().for_each(|known| telemetry::embed_cache(known.is_some()));
+        for known in &vectors {
+            telemetry::embed_cache(known.is_some());
+        }
         let missing: Vec<usize> = (0..texts.len()).filter(|at| vectors[*at].is_none()).collect();
         if !missing.is_empty() {
             let wanted: Vec<String> = missing.iter().map(|at| texts[*at].to_owned()).collect();

@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_value_is_told_in_plain_words() {
         for (json, words) in [
-            (r#"{}"#, "`query` is missing"),
+            (r"{}", "`query` is missing"),
             (r#"{"query": 1}"#, "must be a text, not the number `1`"),
             (r#"{"query": null}"#, "must be a text, not null"),
             (r#"{"query": ["a"]}"#, "must be a text, not a list"),

@@ -406,6 +406,6 @@ mod tests {
     fn a_word_that_stands_nowhere_is_looked_for_with_other_endings_where_no_stemmer_knows_them() {
         assert!(is(weight("cs", "dovolena", "25 dní dovolené", "dovolene"), ALONE));
         assert!(is(weight("pl", "urlopow", "26 dni urlopu", "urlopu"), ALONE));
-        assert_eq!(weight("en", "refunding", "refuse", "refus"), 0.0);
+        assert!(weight("en", "refunding", "refuse", "refus").abs() < f32::EPSILON);
     }
 }

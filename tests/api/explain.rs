@@ -90,8 +90,11 @@ async fn a_document_that_is_no_hit_is_followed_to_where_it_was_lost_and_by_how_m
 #[tokio::test]
 async fn a_document_below_the_candidates_is_shown_beside_the_last_of_them() {
     let settings = format!("{GENEROUS}[retrieval]\ncandidates = 10\n");
-    let texts: Vec<(String, String)> =
-        (0..13).map(|at| (format!("d{at}.md"), format!("The herd number {at} grazes on meadow {}.", at * 7))).collect();
+    let texts: Vec<(String, String)> = (0..13)
+        .map(|at| {
+            (format!("d{at}.md"), format!("The herd number {at} grazes on meadow {}.{}", at * 7, " Grass.".repeat(at)))
+        })
+        .collect();
     let documents: Vec<(&str, &str)> = texts.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
     let app = Root::new().tenant("acme", &settings, &documents).start().await;
     let acme = app.tenant("acme").await;

@@ -234,7 +234,7 @@ fn transport() -> Vec<Row> {
     let chunk = |words: &str| json!({ "choices": [{ "delta": { "content": words } }] }).to_string();
     let end = json!({ "choices": [{ "delta": {}, "finish_reason": "stop" }] }).to_string();
     let two = || [chunk("The gate opens at six"), chunk(" in the morning [1].")];
-    let events = |lines: &[String]| lines.iter().map(|line| format!("data: {line}\n\n")).collect::<String>();
+    let events = |lines: &[String]| lines.iter().fold(String::new(), |all, line| all + "data: " + line + "\n\n");
     let [first, second] = two();
     vec![
         body("one reply whatever was asked", JSON, whole().to_string()),
@@ -388,7 +388,7 @@ fn reply(sent: &Sent, streamed: bool) -> Reply {
                 json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": finish }] }),
                 json!({ "choices": [], "usage": usage }),
             ];
-            let events: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+            let events = chunks.iter().fold(String::new(), |all, chunk| format!("{all}data: {chunk}\n\n"));
             Reply::Raw("text/event-stream", events + "data: [DONE]\n\n")
         }
         Sent::Message(message, finish, usage) => {

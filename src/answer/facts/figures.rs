@@ -205,11 +205,12 @@ impl Reader<'_> {
             ("m", "") if token.text.ends_with('M') => times(1e6),
             ("mio" | "mn", "") => times(1e6),
             ("bn" | "mrd", "") => times(1e9),
-            ("", "") | ("st" | "nd" | "rd" | "th" | "er" | "e" | "º" | "ª", "") => Some((values, None, 1, false)),
+            ("" | "st" | "nd" | "rd" | "th" | "er" | "e" | "º" | "ª", "") => Some((values, None, 1, false)),
             (tail, "") if units::unit(tail).is_some() => Some((values, units::unit(tail), 1, false)),
             // `25유로`, `6:ksi`: an ending, which no code has.
             (tail, "") if !tail.is_ascii() => {
-                let unit = tail.char_indices().map(|(at, c)| &tail[..at + c.len_utf8()]).filter_map(units::unit).last();
+                let unit =
+                    tail.char_indices().map(|(at, c)| &tail[..at + c.len_utf8()]).filter_map(units::unit).next_back();
                 Some((values, unit, 1, false))
             }
             ("", rest) if rest.chars().all(char::is_alphabetic) && token.text.ends_with(rest) => {
@@ -225,7 +226,9 @@ impl Reader<'_> {
         let mut end = self.at + used;
         let joins = |at: usize| self.tokens.get(at).is_some_and(|token| !token.parted);
         if let Some(scale) = self.words.scales.get(self.word(end)).filter(|_| joins(end)) {
-            readings.iter_mut().for_each(|value| *value *= f64::from(*scale));
+            for value in &mut readings {
+                *value *= f64::from(*scale);
+            }
             end += 1;
         }
         let mut unit = unit;
@@ -289,9 +292,8 @@ impl Reader<'_> {
     fn half_of(&self, word: &str) -> Option<bool> {
         match word {
             "am" if self.words.morning.contains("am") => Some(false),
-            "pm" => Some(true),
             "早" | "朝" | "晨" | "오전" => Some(false),
-            "晚" | "夜" | "夕" | "오후" => Some(true),
+            "pm" | "晚" | "夜" | "夕" | "오후" => Some(true),
             "am" => None,
             word if self.words.morning.contains(word) => Some(false),
             word if self.words.evening.contains(word) => Some(true),
@@ -356,11 +358,9 @@ impl Reader<'_> {
         let told = day.is_some() || year.is_some();
         let whole = token.lower.chars().count() > 3
             && (!self.words.than.contains("than") || token.is_capital() && !token.begins);
-        if !told
-            && !whole
-            && !(token.is_capital()
-                && matches!(self.word(self.at.wrapping_sub(1)), "in" | "im" | "until" | "by" | "since"))
-        {
+        let ahead = self.word(self.at.wrapping_sub(1));
+        let alone = token.is_capital() && matches!(ahead, "in" | "im" | "until" | "by" | "since");
+        if !(told || whole || alone) {
             return None;
         }
         let end = after + usize::from(year.is_some());

@@ -145,9 +145,8 @@ impl Tongue {
 /// Whether a figure of a quote says what a statement's does.
 fn matches(stated: &Figure, quoted: &Figure, around: &Figures) -> bool {
     match (stated, quoted) {
-        (Figure::Number { code: Some(code), .. }, Figure::Code(quoted)) => code == quoted,
-        (Figure::Code(code), Figure::Number { code: Some(quoted), .. }) => code == quoted,
-        (Figure::Code(a), Figure::Code(b)) => a == b,
+        (Figure::Number { code: Some(code), .. } | Figure::Code(code), Figure::Code(quoted))
+        | (Figure::Code(code), Figure::Number { code: Some(quoted), .. }) => code == quoted,
         (Figure::Day(a), Figure::Day(b)) => a == b,
         (Figure::Number { readings, unit, .. }, Figure::Number { readings: quoted, unit: of, .. }) => {
             quantities(readings, *unit, quoted, *of, around)

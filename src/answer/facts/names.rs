@@ -97,7 +97,7 @@ pub(super) fn are_of_others(tokens: &[Token], passage: &[Token]) -> bool {
     let places = |word: &str| {
         passage.iter().enumerate().filter(|(_, token)| alike(&token.lower, word)).map(|(at, _)| at).collect::<Vec<_>>()
     };
-    let beside = |at: Option<usize>| at.and_then(|at| passage.get(at)).is_some_and(|token| capital(token));
+    let beside = |at: Option<usize>| at.and_then(|at| passage.get(at)).is_some_and(&capital);
     tokens
         .windows(3)
         .map(|run| (Some(&run[0]), &run[1], &run[2]))

@@ -96,9 +96,8 @@ fn compound(word: &str, words: &Words) -> Option<u64> {
     if word.contains('-') {
         return word.split('-').filter(|part| !matches!(*part, "et" | "and")).map(|part| compound(part, words)).sum();
     }
-    let value = |part: &str| match words.one.contains(part) {
-        true => Some(1),
-        false => words.numbers.get(part).map(|value| u64::from(*value)),
+    let value = |part: &str| {
+        if words.one.contains(part) { Some(1) } else { words.numbers.get(part).map(|value| u64::from(*value)) }
     };
     let parted = word.char_indices().skip(1).find_map(|(at, _)| {
         let (first, rest) = word.split_at(at);

@@ -149,6 +149,7 @@ pub struct AtTenant {
 }
 
 /// The tenant that the path names, whether it lives or not.
+#[expect(clippy::large_enum_variant, reason = "one a request, matched at once")]
 pub enum Named {
     /// It lives.
     Living(Box<AtTenant>),
