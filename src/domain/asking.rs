@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Questions of up to so many characters ask as a whole.
-const LONG: usize = 400;
+const LONG: usize = 200;
 /// Sentences that ask, of one question, at most.
 const ASKING: usize = 4;
 /// Longest sentence that is taken for one that asks, characters.
@@ -21,6 +21,32 @@ pub struct Part {
     /// 1 for what asks, less for what stands around it.
     pub weight: f32,
 }
+
+/// How people say in a mail that they want to know something.
+const POLITE: [&str; 22] = [
+    "like to know",
+    "like to ask",
+    "want to know",
+    "wanted to ask",
+    "wondering",
+    "möchte wissen",
+    "möchte fragen",
+    "wüsste gern",
+    "wollte fragen",
+    "voudrais savoir",
+    "aimerais savoir",
+    "quería preguntar",
+    "quería saber",
+    "quisiera saber",
+    "vorrei sapere",
+    "gostaria de saber",
+    "chciałabym zapytać",
+    "chciałbym zapytać",
+    "chciałabym wiedzieć",
+    "chciałbym wiedzieć",
+    "graag weten",
+    "vill veta",
+];
 
 /// What stands around a line that asks counts a little less than the line.
 const AROUND: f32 = 0.9;
@@ -64,9 +90,18 @@ fn asks(question: &str) -> Vec<&str> {
     if question.chars().nth(LONG).is_none() {
         return Vec::new();
     }
-    let asks = sentences(question).filter(|sentence| sentence.ends_with(['?', '？', '؟', ';']));
-    let asks = asks.filter(|sentence| !sentence.ends_with(';') || sentence.chars().any(is_greek));
+    let asks = sentences(question).filter(|sentence| is_question(sentence) || is_polite(sentence));
     asks.filter(|sentence| sentence.chars().count() <= LONGEST).take(ASKING).collect()
+}
+
+fn is_question(sentence: &str) -> bool {
+    sentence.ends_with(['?', '？', '؟']) || sentence.ends_with(';') && sentence.chars().any(is_greek)
+}
+
+/// Whether a sentence says that its writer wants to know something, which mails do without a question mark.
+fn is_polite(sentence: &str) -> bool {
+    let sentence = sentence.to_lowercase();
+    POLITE.iter().any(|words| sentence.contains(words))
 }
 
 fn is_greek(c: char) -> bool {
@@ -123,6 +158,17 @@ mod tests {
         assert!(parts[2..].iter().all(|part| part.weight < 1.0 && part.text.chars().count() <= 2 * PART));
         assert!(parts.iter().any(|part| part.text.contains("Best regards")), "all of it is looked for");
         assert_eq!(parts_of(&mail, |_| true).len(), 3, "what is read whole stays whole");
+    }
+
+    #[test]
+    fn a_mail_asks_without_a_question_mark_too() {
+        let story =
+            "I have worked in the mill since May and like it here, and everybody has been kind to me. ".repeat(2);
+        for ask in ["I would like to know how many days off a wedding brings.", "Je voudrais savoir le prix d'une clé."]
+        {
+            let mail = format!("Hello,\n\n{story}{ask}\n\nThanks\nLena");
+            assert_eq!(gist(&mail), ask);
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ const SETTINGS: &str = "[limits]\nqueries_per_minute = 1000000\nburst = 100000\n
 const FAILING: &str = "CARREL_EVERYDAY_FAILING";
 
 /// Least percentages of right documents, quotes and refusals: a little below what is reached (`tests/everyday/README.md`).
-const FLOORS: [f64; 3] = [90.0, 78.0, 55.0];
+const FLOORS: [f64; 3] = [92.0, 88.0, 91.0];
 
 /// One line of `questions.jsonl`.
 #[derive(Debug, Deserialize)]
