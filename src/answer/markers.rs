@@ -299,8 +299,10 @@ impl Markers {
     /// `<sup>1</sup>`, `<cite>1</cite>`.
     fn tagged(&self, rest: &str, whole: bool) -> Read {
         let window = &rest[..rest.floor_char_boundary(LONGEST)];
-        let lower = window.to_ascii_lowercase();
-        let undecided = !whole && window.len() == rest.len() && !window.contains('\n');
+        // A marker stands on one line, however its line comes in.
+        let line = window.find('\n').map_or(window, |end| &window[..end]);
+        let lower = line.to_ascii_lowercase();
+        let undecided = !whole && line.len() == rest.len();
         let may_become = |tag: &&str| format!("<{tag}>").starts_with(&lower);
         let Some(tag) = TAGS.iter().find(|tag| lower.starts_with(&format!("<{tag}>"))) else {
             return if undecided && TAGS.iter().any(may_become) { Read::Open } else { Read::None };
@@ -308,7 +310,7 @@ impl Markers {
         let (begin, close) = (tag.len() + 2, format!("</{tag}>"));
         let Some(end) = lower.find(&close) else { return if undecided { Read::Open } else { Read::None } };
         let power = *tag == "sup" && self.follows_a_quantity();
-        match self.numbers(&window[begin..end], false).filter(|_| !power) {
+        match self.numbers(&line[begin..end], false).filter(|_| !power) {
             Some(numbers) => Read::Marker(end + close.len(), numbers),
             None => Read::None,
         }
